@@ -1,0 +1,377 @@
+//! The policy on one page: what a request can come to, and the permit without which nothing is forwarded.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::dedupe::{Answer, Claim, Committed, Store, StoreError, Token, Wait};
+use crate::routes::{Dedupe, Mode, OnStoreError, Route};
+use crate::time::UnixTime;
+use crate::verify::{EventKey, Rejection, Verified};
+
+/// What became of a request: one variant, one stable word, used alike in logs, metrics, tests and docs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Reason {
+    /// The upstream answered and its answer was passed on.
+    Forwarded,
+    /// The event was accepted before; the stored first answer was given.
+    Duplicate,
+    /// A copy of an event in flight could not wait for it any longer, or too many copies waited already.
+    InFlight,
+    /// The route does not want this event type.
+    Filtered,
+    /// The sender's handshake was answered.
+    Challenge,
+    /// The signature is not where the provider puts it, or is empty.
+    SignatureMissing,
+    /// There is a signature but not in the provider's form.
+    SignatureMalformed,
+    /// No secret makes this signature over these bytes.
+    SignatureMismatch,
+    /// The provider signs the send time and there is none.
+    TimestampMissing,
+    /// The send time is not in the provider's form.
+    TimestampMalformed,
+    /// The signed send time is older than the route allows.
+    TimestampTooOld,
+    /// The signed send time lies further ahead than the route allows.
+    TimestampInFuture,
+    /// Verified, but the event id that the route dedupes by is not there.
+    EventIdMissing,
+    /// No route matches host and path.
+    NoRoute,
+    /// A route matches but not with this method.
+    MethodNotAllowed,
+    /// The body is larger than the route allows.
+    BodyTooLarge,
+    /// The head or the body did not arrive in time, or broke off.
+    BodyTimeout,
+    /// Not HTTP as this gateway accepts it.
+    BadRequest,
+    /// A limit of ours is reached.
+    Overloaded,
+    /// The gateway is shutting down.
+    Draining,
+    /// The dedupe store cannot be reached or has no room, and the route says to refuse then.
+    StoreUnavailable,
+    /// No connection to the upstream could be made.
+    UpstreamUnreachable,
+    /// The upstream broke off or answered something that is not HTTP.
+    UpstreamFailed,
+    /// The upstream did not answer within the route's timeout.
+    UpstreamTimeout,
+}
+
+impl Reason {
+    /// Every reason, in the order of the specification's table.
+    pub const ALL: [Self; 24] = [
+        Self::Forwarded,
+        Self::Duplicate,
+        Self::InFlight,
+        Self::Filtered,
+        Self::Challenge,
+        Self::SignatureMissing,
+        Self::SignatureMalformed,
+        Self::SignatureMismatch,
+        Self::TimestampMissing,
+        Self::TimestampMalformed,
+        Self::TimestampTooOld,
+        Self::TimestampInFuture,
+        Self::EventIdMissing,
+        Self::NoRoute,
+        Self::MethodNotAllowed,
+        Self::BodyTooLarge,
+        Self::BodyTimeout,
+        Self::BadRequest,
+        Self::Overloaded,
+        Self::Draining,
+        Self::StoreUnavailable,
+        Self::UpstreamUnreachable,
+        Self::UpstreamFailed,
+        Self::UpstreamTimeout,
+    ];
+
+    /// The stable word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Forwarded => "forwarded",
+            Self::Duplicate => "duplicate",
+            Self::InFlight => "in_flight",
+            Self::Filtered => "filtered",
+            Self::Challenge => "challenge",
+            Self::SignatureMissing => "signature_missing",
+            Self::SignatureMalformed => "signature_malformed",
+            Self::SignatureMismatch => "signature_mismatch",
+            Self::TimestampMissing => "timestamp_missing",
+            Self::TimestampMalformed => "timestamp_malformed",
+            Self::TimestampTooOld => "timestamp_too_old",
+            Self::TimestampInFuture => "timestamp_in_future",
+            Self::EventIdMissing => "event_id_missing",
+            Self::NoRoute => "no_route",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::BodyTooLarge => "body_too_large",
+            Self::BodyTimeout => "body_timeout",
+            Self::BadRequest => "bad_request",
+            Self::Overloaded => "overloaded",
+            Self::Draining => "draining",
+            Self::StoreUnavailable => "store_unavailable",
+            Self::UpstreamUnreachable => "upstream_unreachable",
+            Self::UpstreamFailed => "upstream_failed",
+            Self::UpstreamTimeout => "upstream_timeout",
+        }
+    }
+
+    /// The status the sender gets where no provider demands another one.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Forwarded | Self::Duplicate | Self::Filtered | Self::Challenge => 200,
+            Self::BadRequest | Self::EventIdMissing => 400,
+            Self::SignatureMissing
+            | Self::SignatureMalformed
+            | Self::SignatureMismatch
+            | Self::TimestampMissing
+            | Self::TimestampMalformed
+            | Self::TimestampTooOld
+            | Self::TimestampInFuture => 401,
+            Self::NoRoute => 404,
+            Self::MethodNotAllowed => 405,
+            Self::BodyTimeout => 408,
+            Self::BodyTooLarge => 413,
+            Self::UpstreamUnreachable | Self::UpstreamFailed => 502,
+            Self::InFlight | Self::Overloaded | Self::Draining | Self::StoreUnavailable => 503,
+            Self::UpstreamTimeout => 504,
+        }
+    }
+
+    /// The text of the one-line JSON error body. Every refusal for a signature or a time has the same one.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::SignatureMissing
+            | Self::SignatureMalformed
+            | Self::SignatureMismatch
+            | Self::TimestampMissing
+            | Self::TimestampMalformed
+            | Self::TimestampTooOld
+            | Self::TimestampInFuture => "Invalid signature",
+            Self::Forwarded | Self::Duplicate | Self::Filtered | Self::Challenge => "",
+            Self::InFlight => "Another copy of this event is being processed",
+            Self::EventIdMissing => "Event id missing",
+            Self::NoRoute => "Not found",
+            Self::MethodNotAllowed => "Method not allowed",
+            Self::BodyTooLarge => "Body too large",
+            Self::BodyTimeout => "Request timeout",
+            Self::BadRequest => "Bad request",
+            Self::Overloaded => "Overloaded",
+            Self::Draining => "Shutting down",
+            Self::StoreUnavailable => "Store unavailable",
+            Self::UpstreamUnreachable => "Upstream unreachable",
+            Self::UpstreamFailed => "Upstream failed",
+            Self::UpstreamTimeout => "Upstream timeout",
+        }
+    }
+}
+
+impl From<&Rejection> for Reason {
+    fn from(rejection: &Rejection) -> Self {
+        match rejection {
+            Rejection::SignatureMissing { .. } => Self::SignatureMissing,
+            Rejection::SignatureMalformed { .. } => Self::SignatureMalformed,
+            Rejection::SignatureMismatch { .. } => Self::SignatureMismatch,
+            Rejection::TimestampMissing { .. } => Self::TimestampMissing,
+            Rejection::TimestampMalformed { .. } => Self::TimestampMalformed,
+            Rejection::TimestampTooOld { .. } => Self::TimestampTooOld,
+            Rejection::TimestampInFuture { .. } => Self::TimestampInFuture,
+        }
+    }
+}
+
+/// Why a request may be forwarded. Only [`Proof::of`], [`Proof::without_provider`] and [`Proof::shadow`] make one.
+#[derive(Debug)]
+pub struct Proof(Proven);
+
+#[derive(Debug)]
+enum Proven {
+    Verified(Verified),
+    Unchecked,
+}
+
+impl Proof {
+    /// The sender proved itself.
+    #[must_use]
+    pub fn of(verified: Verified) -> Self {
+        Self(Proven::Verified(verified))
+    }
+
+    /// The operator wrote `provider: none` in full. `None` for every route that has a provider.
+    #[must_use]
+    pub fn without_provider(route: &Route) -> Option<Self> {
+        route.provider.is_none().then_some(Self(Proven::Unchecked))
+    }
+
+    /// The operator wrote `mode: shadow`. `None` for every route that enforces.
+    #[must_use]
+    pub fn shadow(route: &Route) -> Option<Self> {
+        (route.mode == Mode::Shadow).then_some(Self(Proven::Unchecked))
+    }
+
+    /// What verification found, if the request was verified.
+    #[must_use]
+    pub fn verified(&self) -> Option<&Verified> {
+        match &self.0 {
+            Proven::Verified(verified) => Some(verified),
+            Proven::Unchecked => None,
+        }
+    }
+}
+
+/// The permit: the only value from which an upstream connection can be asked.
+#[derive(Debug)]
+pub struct Admitted {
+    proof: Proof,
+    lease: Option<Held>,
+}
+
+/// A claim on an event that this request holds.
+#[derive(Debug)]
+struct Held {
+    key: EventKey,
+    token: Token,
+    attempt: u32,
+    ttl: Duration,
+}
+
+/// What the policy says of a request that has its proof.
+#[derive(Debug)]
+pub enum Admission {
+    /// Forward it.
+    Admitted(Admitted),
+    /// The event was accepted before; this is the answer it got, if it was kept.
+    Duplicate {
+        /// The stored first answer.
+        answer: Option<Answer>,
+        /// How often the event was seen, this time included.
+        attempt: u32,
+    },
+    /// It has to be refused for now, with a status on which the sender retries.
+    Later(Reason),
+}
+
+impl Admitted {
+    /// Admits without a claim: the route does not dedupe, or the request is let through unverified.
+    #[must_use]
+    pub fn unclaimed(proof: Proof) -> Self {
+        Self { proof, lease: None }
+    }
+
+    /// Why it may pass.
+    #[must_use]
+    pub fn proof(&self) -> &Proof {
+        &self.proof
+    }
+
+    /// 1 for the first time this event is forwarded, 2 for the next, as counted here.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.lease.as_ref().map_or(1, |held| held.attempt)
+    }
+
+    /// The upstream accepted the event: from now on copies of it get `answer`.
+    ///
+    /// # Errors
+    /// When the store cannot record it. The sender still gets the upstream's answer; a later copy is forwarded again.
+    pub async fn commit<S: Store>(
+        self,
+        store: &S,
+        now: UnixTime,
+        answer: Option<Answer>,
+    ) -> Result<Committed, StoreError> {
+        match self.lease {
+            Some(held) => store.commit(&held.key, held.token, now, held.ttl, answer).await,
+            None => Ok(Committed::Yes),
+        }
+    }
+
+    /// The upstream did not accept the event: the next copy may go through.
+    ///
+    /// # Errors
+    /// When the store cannot be reached; the lease then ends by time.
+    pub async fn release<S: Store>(self, store: &S, now: UnixTime) -> Result<(), StoreError> {
+        match self.lease {
+            Some(held) => store.release(&held.key, held.token, now).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// How much longer than the route's timeout a lease lasts: room for connecting, committing and a slow scheduler.
+pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// Claims the event, waiting for a copy in flight up to the route's timeout.
+///
+/// `now` is asked again after every wait; `within` bounds a wait (it returns `None` when the time is over).
+pub async fn admit<S, N, W, F>(
+    store: &S,
+    proof: Proof,
+    key: EventKey,
+    dedupe: &Dedupe,
+    timeout: Duration,
+    now: N,
+    within: W,
+) -> (Admission, Option<StoreError>)
+where
+    S: Store,
+    N: Fn() -> UnixTime,
+    W: Fn(Duration) -> F,
+    F: Future<Output = ()>,
+{
+    let lease = timeout.saturating_add(LEASE_MARGIN);
+    let deadline = within(timeout);
+    let mut deadline = std::pin::pin!(deadline);
+    loop {
+        match store.claim(&key, now(), lease).await {
+            Ok(Claim::New(lease)) => {
+                let held = Held { key, token: lease.token, attempt: lease.attempt, ttl: dedupe.ttl };
+                return (Admission::Admitted(Admitted { proof, lease: Some(held) }), None);
+            }
+            Ok(Claim::Seen { answer, attempt }) => return (Admission::Duplicate { answer, attempt }, None),
+            Ok(Claim::InFlight) => {
+                let settled = store.settled(&key, now());
+                tokio::select! {
+                    outcome = settled => match outcome {
+                        Ok(Wait::Changed) => {}
+                        Ok(Wait::TooMany) => return (Admission::Later(Reason::InFlight), None),
+                        Err(error) => return on_error(dedupe, proof, error),
+                    },
+                    () = &mut deadline => return (Admission::Later(Reason::InFlight), None),
+                }
+            }
+            Err(error) => return on_error(dedupe, proof, error),
+        }
+    }
+}
+
+fn on_error(dedupe: &Dedupe, proof: Proof, error: StoreError) -> (Admission, Option<StoreError>) {
+    let admission = match dedupe.on_store_error {
+        OnStoreError::Pass => Admission::Admitted(Admitted::unclaimed(proof)),
+        // The memory store is its own fallback: when it has no room, nothing else has.
+        OnStoreError::Refuse | OnStoreError::Memory => Admission::Later(Reason::StoreUnavailable),
+    };
+    (admission, Some(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_word_and_index() {
+        let mut words: Vec<_> = Reason::ALL.iter().map(|reason| reason.word()).collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Reason::ALL.len());
+        assert!(Reason::ALL.iter().enumerate().all(|(index, reason)| index == *reason as usize));
+    }
+}
