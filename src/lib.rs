@@ -4,3 +4,4 @@
 
 pub mod secret;
 pub mod time;
+pub mod yaml;
