@@ -5,3 +5,6 @@
 pub mod secret;
 pub mod time;
 pub mod yaml;
+
+#[cfg(feature = "gateway")]
+pub mod dedupe;
