@@ -252,7 +252,7 @@ pub enum Admission {
     Duplicate {
         /// The stored first answer.
         answer: Option<Answer>,
-        /// How often the event was seen, this time included.
+        /// Which attempt was accepted.
         attempt: u32,
     },
     /// It has to be refused for now, with a status on which the sender retries.
@@ -300,7 +300,7 @@ impl Admitted {
     /// When the store cannot be reached; the lease then ends by time.
     pub async fn release<S: Store>(self, store: &S, now: UnixTime) -> Result<(), StoreError> {
         match self.lease {
-            Some(held) => store.release(&held.key, held.token, now).await,
+            Some(held) => store.release(&held.key, held.token, now, held.ttl).await,
             None => Ok(()),
         }
     }
