@@ -1,0 +1,336 @@
+//! The command line: every command, every flag and the help that teaches them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::reference::SecretRef;
+
+/// Everything that can be written after `sealpost`.
+#[derive(Debug, Parser)]
+#[command(name = "sealpost", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(about = "Webhook verification gateway: checks each sender's signature and send time,\n\
+                   lets every event through once, and nothing else.")]
+#[command(after_help = FIRST_STEPS)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const FIRST_STEPS: &str = "\
+Try it:
+  sealpost demo                        watch valid, forged, stale and repeated deliveries arrive
+  sealpost run --provider github --secret env:GITHUB_WEBHOOK_SECRET --upstream http://127.0.0.1:3000
+  sealpost check gateway.yaml          every problem of a configuration at once
+
+Exit codes: 0 well, 1 the answer is no, 2 the command line is wrong.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve: verify, forward each event once, refuse the rest
+    Run(RunArguments),
+    /// Watch a gateway handle valid, forged, stale, repeated and concurrent deliveries
+    Demo(DemoArguments),
+    /// Show every problem of a configuration, or what its routes come to
+    Check(CheckArguments),
+    /// List or describe the senders in the catalogue, or run their test vectors
+    Providers(ProvidersArguments),
+    /// Print the headers a sender would send
+    Sign(SignArguments),
+    /// Sign a body, POST it and print the answer
+    Send(SendArguments),
+    /// Tell whether a captured delivery verifies, exactly why, and which mistake is likely
+    Explain(ExplainArguments),
+    /// Print the JSON Schema of gateway.yaml
+    #[command(after_help = "\
+In an editor with a YAML language server:
+  sealpost schema > gateway.schema.json
+  # yaml-language-server: $schema=gateway.schema.json        <- first line of gateway.yaml")]
+    Schema,
+}
+
+/// `sealpost run`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealpost run                                   serves gateway.yaml of this folder
+  sealpost run /etc/sealpost/gateway.yaml
+  sealpost run --provider stripe --secret env:STRIPE_WEBHOOK_SECRET \\
+               --upstream http://127.0.0.1:3000 --listen 127.0.0.1:8080
+
+Changes of the file, of secret files and of certificates are taken over while it runs.
+SIGTERM and Ctrl-C let requests in flight finish, at most as long as --grace.")]
+pub struct RunArguments {
+    /// The configuration [default: gateway.yaml]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Without a file: the sender, see `sealpost providers`
+    #[arg(long, value_name = "NAME", conflicts_with = "file", requires_all = ["secrets", "upstream"])]
+    pub provider: Option<String>,
+    /// Without a file: where the secret is, env:NAME or file:PATH; several for a rotation
+    #[arg(long = "secret", value_name = "REF", requires = "provider")]
+    pub secrets: Vec<SecretRef>,
+    /// Without a file: where verified deliveries go, http://…, https://… or unix:/path
+    #[arg(long, value_name = "URL", requires = "provider")]
+    pub upstream: Option<String>,
+    /// Without a file: the path to serve, exact or a prefix ending in /* [default: /]
+    #[arg(long, value_name = "PATH", requires = "provider")]
+    pub path: Option<String>,
+    /// Without a file: where to listen [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR", requires = "provider")]
+    pub listen: Option<SocketAddr>,
+    /// Without a file: where health, metrics and the page are
+    #[arg(long, value_name = "ADDR", requires = "provider")]
+    pub admin: Option<SocketAddr>,
+    /// How long requests in flight may take to finish at the end, such as 30s
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = super::values::duration)]
+    pub grace: Duration,
+    /// Worker threads [default: one per processor]
+    #[arg(long, value_name = "N", value_parser = super::values::threads)]
+    pub threads: Option<usize>,
+    /// How the log is written.
+    #[command(flatten)]
+    pub log: LogArguments,
+}
+
+/// How a serving command logs.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LogArguments {
+    /// Form of the log on stderr [default: text on a terminal, json otherwise]
+    #[arg(long, value_name = "FORM", value_enum)]
+    pub log_format: Option<LogFormat>,
+    /// What is logged, such as `warn` or `sealpost=debug` [default: $RUST_LOG, otherwise info]
+    #[arg(long, value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line, for machines.
+    Json,
+    /// One line of text, for people.
+    Text,
+}
+
+/// `sealpost demo`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Starts a gateway and a receiver on free loopback ports and sends deliveries through real sockets.
+Exits 1 if any of them came out otherwise than promised, so it is a self-test as well.")]
+pub struct DemoArguments {
+    /// Leave the gateway and the receiver running until Ctrl-C
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// `sealpost check`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealpost check
+  sealpost check deploy/gateway.yaml --json
+
+Secrets are read as `run` would read them, so run it where they are. Exit 1 if there are problems.")]
+pub struct CheckArguments {
+    /// The configuration
+    #[arg(value_name = "FILE", default_value = "gateway.yaml")]
+    pub file: PathBuf,
+    /// One JSON object for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sealpost providers`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+#[command(after_help = "\
+Examples:
+  sealpost providers | less
+  sealpost providers stripe
+  sealpost providers check                 every vector of the catalogue
+  sealpost providers check acme.yaml       a sender of your own, with its `vectors:` or acme.vectors.yaml beside it")]
+pub struct ProvidersArguments {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: Option<ProvidersCommand>,
+    /// One sender only
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// A JSON array for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sealpost providers …`
+#[derive(Debug, Subcommand)]
+pub enum ProvidersCommand {
+    /// Run the test vectors of the catalogue or of a file
+    Check {
+        /// A provider file with vectors; without it the whole catalogue
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+}
+
+/// What is signed, for `sign` and `send`.
+#[derive(Debug, Args)]
+pub struct Signing {
+    /// The sender, see `sealpost providers`
+    #[arg(long, value_name = "NAME")]
+    pub provider: String,
+    /// Where the secret is: env:NAME or file:PATH (a private key in PEM for senders with key pairs)
+    #[arg(long, value_name = "REF")]
+    pub secret: SecretRef,
+    /// The body: a file, or - for standard input [default: empty]
+    #[arg(long, value_name = "FILE")]
+    pub body: Option<PathBuf>,
+    /// Send time in Unix seconds [default: now]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    pub timestamp: Option<i64>,
+    /// Event or delivery id, for senders that send one in a header [default: a random one]
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// Method
+    #[arg(long, value_name = "M", default_value = "POST")]
+    pub method: String,
+    /// A configuration whose `providers:` are known as well
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `sealpost sign`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealpost sign --provider github --secret env:SECRET --body event.json
+  echo -n '{\"id\":\"evt_1\"}' | sealpost sign --provider bella-baxter --secret file:secret.txt --body -
+  sealpost sign --provider stripe --secret env:SECRET --body event.json \\
+                --format curl --url http://127.0.0.1:8080/webhooks/stripe")]
+pub struct SignArguments {
+    /// What is signed.
+    #[command(flatten)]
+    pub signing: Signing,
+    /// The public URL it is sent to; needed by senders that sign it, and for --format curl
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// How the result is written
+    #[arg(long, value_name = "FORM", value_enum, default_value = "headers")]
+    pub format: SignFormat,
+}
+
+/// How `sign` writes its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SignFormat {
+    /// `Name: value` lines.
+    Headers,
+    /// A command that sends it.
+    Curl,
+    /// One JSON object with method, url, headers and body.
+    Json,
+}
+
+/// `sealpost send`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealpost send --provider github --secret env:SECRET --body event.json \\
+                --url http://127.0.0.1:8080/webhooks/github
+  sealpost send … --repeat 3               the same bytes three times: 200, then duplicates
+  sealpost send … --timestamp 1700000000   an old delivery, refused as stale
+
+Exit 0 if every answer is 2xx, otherwise 1.")]
+pub struct SendArguments {
+    /// What is signed.
+    #[command(flatten)]
+    pub signing: Signing,
+    /// Where to send it
+    #[arg(long, value_name = "URL")]
+    pub url: String,
+    /// The public URL the sender believes it sends to, where that differs and is signed
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// How often the same bytes are sent
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub repeat: u32,
+    /// A further header, `Name: value`
+    #[arg(long = "header", value_name = "HEADER", value_parser = super::values::header)]
+    pub headers: Vec<(String, String)>,
+}
+
+/// `sealpost explain`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealpost explain --provider github --secret env:SECRET --headers headers.txt --body body.json
+  sealpost explain --config gateway.yaml --route stripe --headers headers.txt --body body.json --now 1700000000
+
+headers.txt holds `Name: value` lines as they were received, body.json the exact bytes of the body.
+The clock is not stopped: give --now, the Unix time at which the delivery arrived, for an older capture.
+No secret and no expected signature is printed. Exit 0 if it verifies, otherwise 1.")]
+pub struct ExplainArguments {
+    /// The sender, see `sealpost providers`
+    #[arg(long, value_name = "NAME", required_unless_present = "route")]
+    pub provider: Option<String>,
+    /// Where the secrets are: env:NAME or file:PATH
+    #[arg(long = "secret", value_name = "REF", num_args = 1.., required_unless_present = "route")]
+    pub secrets: Vec<SecretRef>,
+    /// File of `Name: value` lines
+    #[arg(long, value_name = "FILE")]
+    pub headers: PathBuf,
+    /// The body: a file, or - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub body: PathBuf,
+    /// When it arrived, in Unix seconds [default: now]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    pub now: Option<i64>,
+    /// Method
+    #[arg(long, value_name = "M", default_value = "POST")]
+    pub method: String,
+    /// The public URL it was sent to; needed by senders that sign it
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// A configuration: its own providers are known, its other secrets are tried as well
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A route of that configuration, for provider, secrets and tolerance
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub route: Option<String>,
+    /// One JSON object for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn run_without_a_file_needs_secret_and_upstream() {
+        assert!(Arguments::try_parse_from(["sealpost", "run", "--provider", "github"]).is_err());
+        assert!(
+            Arguments::try_parse_from([
+                "sealpost",
+                "run",
+                "--provider",
+                "github",
+                "--secret",
+                "env:S",
+                "--upstream",
+                "http://localhost",
+            ])
+            .is_ok()
+        );
+    }
+}
