@@ -2,11 +2,12 @@
 //!
 //! A room may import only rooms above it in this list; `tests/` holds a test that says so.
 
-#[cfg(feature = "gateway")]
-pub mod cli;
 pub mod secret;
 pub mod time;
 pub mod yaml;
 
 #[cfg(feature = "gateway")]
 pub mod dedupe;
+
+#[cfg(feature = "gateway")]
+pub mod cli;
