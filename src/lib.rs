@@ -4,6 +4,7 @@
 
 pub mod secret;
 pub mod time;
+pub mod verify;
 pub mod yaml;
 
 #[cfg(feature = "gateway")]

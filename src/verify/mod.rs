@@ -1,0 +1,28 @@
+//! Whether a delivery is what its sender signed: a pure function of the delivery, the keys and the time.
+
+#![deny(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing))]
+
+mod delivery;
+mod event;
+mod keys;
+mod locator;
+mod problems;
+mod rejection;
+mod scheme;
+pub mod sign;
+mod template;
+mod verification;
+
+pub use delivery::Head;
+pub use event::{Event, EventKey, EventSpec, MissingPart, event, event_key};
+pub use keys::{KeyError, Keys};
+pub use locator::{Location, Locator, LocatorError, Pointer};
+pub use rejection::Rejection;
+pub use scheme::{
+    Algorithm, Alternative, BodyDigest, BodyForm, BodyHashClaim, Condition, Encoding, JwtAlgorithm, JwtForm,
+    KeyEncoding, KeyForm, Layout, Scheme, Sha, SignatureForm, Subject, Test, TimeUnit, TimestampForm,
+    TimestampSource, UnknownWord, UrlForm,
+};
+pub use template::{Part, Template, TemplateError};
+pub use verification::{Verification, Verified, begin, verify};

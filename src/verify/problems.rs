@@ -1,0 +1,173 @@
+//! What cannot be right about a scheme, found when it is loaded and not when a delivery comes.
+
+use super::scheme::{Algorithm, Alternative, Encoding, Layout, Scheme, TimestampSource};
+use super::template::{Part, Template};
+
+impl Scheme {
+    /// Everything that contradicts itself in this scheme, in words for whoever wrote it. Empty means usable.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        if self.alternatives.is_empty() {
+            return vec!["a scheme needs at least one form".to_owned()];
+        }
+        let mut problems: Vec<String> = self.alternatives.iter().flat_map(Alternative::problems).collect();
+        let unreachable =
+            self.alternatives.iter().rev().skip(1).any(|alternative| alternative.when.is_empty());
+        if unreachable {
+            problems.push("a form without `when` is always chosen, so it must be the last".to_owned());
+        }
+        problems
+    }
+}
+
+impl Alternative {
+    /// Whether a changed body would be noticed. Tokens and Basic never notice.
+    #[must_use]
+    pub fn covers_body(&self) -> bool {
+        match &self.algorithm {
+            Algorithm::Token | Algorithm::Basic => false,
+            Algorithm::Jwt(jwt) => jwt.body_hash.is_some() || self.body_digest.is_some(),
+            _ => self.body_digest.is_some() || self.signed.iter().all(Template::covers_body),
+        }
+    }
+
+    /// Whether this form signs a template, and not a token or claims.
+    pub(crate) fn signs_template(&self) -> bool {
+        !matches!(self.algorithm, Algorithm::Token | Algorithm::Basic | Algorithm::Jwt(_))
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut wrong = |is: bool, message: &str| {
+            if is {
+                problems.push(message.to_owned());
+            }
+        };
+        let part = |wanted: fn(&Part) -> bool| {
+            self.signed.iter().any(|template| template.parts().iter().any(wanted))
+        };
+        let token_like = matches!(self.algorithm, Algorithm::Token | Algorithm::Basic);
+
+        wrong(
+            self.signs_template() && self.signed.is_empty(),
+            "`signed` is missing: what does the signature cover?",
+        );
+        wrong(
+            !self.signs_template() && !self.signed.is_empty(),
+            "this algorithm signs no template: take `signed` out",
+        );
+        wrong(
+            self.signs_template() && self.signature.encoding == Encoding::Text,
+            "encoding `text` is for tokens; a signature is hex, base64 or base64url",
+        );
+        wrong(
+            !token_like && !self.covers_body() && !self.unsigned_body,
+            "the signature does not cover the body; if the sender really signs none of it, say `unsigned_body: true`",
+        );
+        wrong(
+            part(|part| matches!(part, Part::Timestamp)) && self.timestamp.is_none(),
+            "{timestamp} is signed but `timestamp` does not say where it stands",
+        );
+        wrong(
+            matches!(self.algorithm, Algorithm::Digest(_)) != part(|part| matches!(part, Part::Secret)),
+            "{secret} belongs into the template of a plain digest, and only there",
+        );
+        wrong(
+            part(|part| matches!(part, Part::Pair(_)))
+                && !matches!(self.signature.layout, Layout::Pairs { .. }),
+            "{pair:NAME} needs a signature that is written in pairs",
+        );
+        let names_time = match &self.signature.layout {
+            Layout::Pairs { timestamp, .. } => timestamp.is_some(),
+            Layout::Positional { .. } => true,
+            Layout::Single | Layout::List { .. } | Layout::Versioned { .. } => false,
+        };
+        if let Some(timestamp) = &self.timestamp {
+            let signed = |wanted: &dyn Fn(&Part) -> bool| {
+                self.signed.iter().all(|template| template.parts().iter().any(wanted))
+            };
+            match &timestamp.source {
+                TimestampSource::Signature => {
+                    wrong(!names_time, "the signature's text holds no timestamp: name it in `pairs`");
+                    wrong(!signed(&|part| *part == Part::Timestamp), UNSIGNED_TIME);
+                }
+                TimestampSource::Header(name) => wrong(
+                    !signed(&|part| *part == Part::Timestamp || matches!(part, Part::Header(n) if n == name)),
+                    UNSIGNED_TIME,
+                ),
+                TimestampSource::Query(_) => wrong(
+                    !signed(&|part| matches!(part, Part::Timestamp | Part::Url | Part::Query)),
+                    UNSIGNED_TIME,
+                ),
+                TimestampSource::Json(_) => {
+                    wrong(!self.covers_body() && !signed(&|part| *part == Part::Timestamp), UNSIGNED_TIME)
+                }
+                TimestampSource::Claim(_) => {
+                    wrong(
+                        !matches!(self.algorithm, Algorithm::Jwt(_)),
+                        "a timestamp from a claim needs algorithm `jwt`",
+                    );
+                }
+            }
+            wrong(token_like, "a token signs no time: take `timestamp` out");
+        }
+        if let Algorithm::Jwt(jwt) = &self.algorithm {
+            wrong(jwt.algorithms.is_empty(), "name the JWT algorithms that this sender uses");
+        }
+        problems
+    }
+}
+
+const UNSIGNED_TIME: &str = "the timestamp is not part of what is signed, so anyone could write a fresh one";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::{Sha, TimeUnit, TimestampForm};
+
+    fn hmac(template: &str) -> Alternative {
+        Alternative::new("header:x-signature".parse().unwrap(), template.parse().unwrap())
+    }
+
+    fn problems(alternative: Alternative) -> String {
+        Scheme { alternatives: vec![alternative] }.problems().join("; ")
+    }
+
+    #[test]
+    fn a_sound_scheme_has_none() {
+        assert_eq!(problems(hmac("{body}")), "");
+    }
+
+    #[test]
+    fn a_template_that_leaves_out_the_body_must_say_so() {
+        assert!(problems(hmac("{json:/token}")).contains("unsigned_body"));
+        assert_eq!(problems(Alternative { unsigned_body: true, ..hmac("{json:/token}") }), "");
+    }
+
+    #[test]
+    fn a_time_that_is_not_signed_does_not_count() {
+        let time = |name: &str| TimestampForm {
+            source: TimestampSource::Header(name.parse().unwrap()),
+            unit: TimeUnit::Seconds,
+        };
+        let with = |template: &str| Alternative { timestamp: Some(time("x-time")), ..hmac(template) };
+        assert!(problems(with("{body}")).contains(UNSIGNED_TIME));
+        assert_eq!(problems(with("{timestamp}{body}")), "");
+        assert_eq!(problems(with("{header:x-time}{body}")), "");
+        assert!(problems(hmac("{timestamp}{body}")).contains("does not say where"));
+    }
+
+    #[test]
+    fn a_digest_without_the_secret_signs_nothing() {
+        let digest = |template| Alternative { algorithm: Algorithm::Digest(Sha::Sha256), ..hmac(template) };
+        assert!(problems(digest("{body}")).contains("{secret}"));
+        assert_eq!(problems(digest("{secret}{body}")), "");
+        assert!(problems(hmac("{secret}{body}")).contains("{secret}"));
+    }
+
+    #[test]
+    fn a_form_that_hides_those_after_it_is_found() {
+        let scheme = Scheme { alternatives: vec![hmac("{body}"), hmac("{body}")] };
+        assert_eq!(scheme.problems().len(), 1);
+    }
+}

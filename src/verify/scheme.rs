@@ -1,0 +1,474 @@
+//! How one sender signs, as plain data: what the provider language of a catalogue file is read into.
+
+use std::fmt;
+use std::str::FromStr;
+
+use http::HeaderName;
+
+use super::locator::{Location, Pointer};
+use super::template::Template;
+
+/// How one sender signs: one or more complete forms, of which the first whose conditions hold is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scheme {
+    /// The forms, in the order in which their conditions are looked at.
+    pub alternatives: Vec<Alternative>,
+}
+
+/// One complete form of a sender's signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alternative {
+    /// What must all hold of the head for this form to be the one; nothing means always.
+    pub when: Vec<Condition>,
+    /// Where the signature stands and how it is written.
+    pub signature: SignatureForm,
+    /// What makes the signature from the key and the signed bytes.
+    pub algorithm: Algorithm,
+    /// How the stored secret becomes the key.
+    pub key: KeyForm,
+    /// The signed bytes. Several are variants of the same content that this sender is known to sign; any may fit.
+    /// Empty for tokens, Basic and JWT, which sign no template.
+    pub signed: Vec<Template>,
+    /// Set where this sender is known not to sign the body, so that no template leaves it out by mistake.
+    pub unsigned_body: bool,
+    /// Which bytes `{body}` and the body's digests mean.
+    pub body: BodyForm,
+    /// A digest of the body that stands elsewhere in the delivery (in its signed part) and must be right.
+    pub body_digest: Option<BodyDigest>,
+    /// The signed send time.
+    pub timestamp: Option<TimestampForm>,
+    /// How `{url}` is written.
+    pub url: UrlForm,
+}
+
+/// A fact of the head that the provider's documents name as the mark of a form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// What is looked at.
+    pub subject: Subject,
+    /// What must hold of it.
+    pub test: Test,
+}
+
+/// What a [`Condition`] looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A header.
+    Header(HeaderName),
+    /// A parameter of the query.
+    Query(String),
+}
+
+/// What a [`Condition`] asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Test {
+    /// It is there, whatever its value.
+    Present,
+    /// It is not there.
+    Absent,
+    /// It is there once and has this value, in either letter case.
+    Equals(String),
+    /// It is there once and its value starts with this, in either letter case.
+    StartsWith(String),
+}
+
+/// Where the signature stands and how it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignatureForm {
+    /// Where it stands.
+    pub location: Location,
+    /// Text that must stand before it, such as `sha256=`; in a list before each. Empty for none.
+    pub prefix: String,
+    /// How one text holds one or several signatures.
+    pub layout: Layout,
+    /// How a signature's bytes are written.
+    pub encoding: Encoding,
+}
+
+/// How one text holds one or several signatures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// The whole text is one signature.
+    Single,
+    /// `t=1700000000,v1=abc,v1=def`: named items; spaces around them do not count.
+    Pairs {
+        /// What separates the items, usually `,`.
+        separator: char,
+        /// The name of the items that are signatures. Items of other names are ignored.
+        signature: String,
+        /// The name of the item that is the send time.
+        timestamp: Option<String>,
+    },
+    /// `abc, def`: every item is a signature; spaces around them do not count.
+    List {
+        /// What separates the items.
+        separator: char,
+    },
+    /// `v1,abc v1a,def`: every item says its version. Items of other versions are ignored.
+    Versioned {
+        /// What separates the items, usually a space. Spaces around items do not count, and neither does a `,` at the end.
+        separator: char,
+        /// The accepted versions.
+        versions: Vec<String>,
+    },
+    /// `1700000000,abc,def`: first the send time, then signatures.
+    Positional {
+        /// What separates the items.
+        separator: char,
+    },
+}
+
+/// How bytes are written as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Hexadecimal: all lower case or all upper case.
+    Hex,
+    /// Base64 with `+` and `/`, padded or not.
+    Base64,
+    /// Base64 with `-` and `_`, padded or not.
+    Base64Url,
+    /// The text itself: tokens, JWT.
+    Text,
+}
+
+/// What makes a signature from the key and the signed bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// HMAC (RFC 2104): `hmac-sha1`, `hmac-sha256`, `hmac-sha384`, `hmac-sha512`.
+    Hmac(Sha),
+    /// A plain digest over a template that holds `{secret}`: `sha1`, `sha256`, `sha384`, `sha512`.
+    Digest(Sha),
+    /// `ed25519` (RFC 8032).
+    Ed25519,
+    /// ECDSA on P-256 with SHA-256: `ecdsa-p256-sha256` (DER) and `ecdsa-p256-sha256-fixed` (r and s, 64 bytes).
+    EcdsaP256 {
+        /// Whether the signature is r and s, 32 bytes each, and not DER.
+        fixed: bool,
+    },
+    /// RSA PKCS#1 v1.5: `rsa-pkcs1-sha1`, `rsa-pkcs1-sha256`, `rsa-pkcs1-sha384`, `rsa-pkcs1-sha512`.
+    RsaPkcs1(Sha),
+    /// RSA-PSS with MGF1 and a salt as long as the digest: `rsa-pss-sha256`, `rsa-pss-sha384`, `rsa-pss-sha512`.
+    RsaPss(Sha),
+    /// The secret itself is sent: `token`.
+    Token,
+    /// HTTP Basic; the secret is `user:password`: `basic`.
+    Basic,
+    /// A compact JWS (RFC 7515) with claims: `jwt`.
+    Jwt(JwtForm),
+}
+
+/// A member of the SHA family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sha {
+    /// SHA-1, 20 bytes.
+    Sha1,
+    /// SHA-256, 32 bytes.
+    Sha256,
+    /// SHA-384, 48 bytes.
+    Sha384,
+    /// SHA-512, 64 bytes.
+    Sha512,
+}
+
+/// What a sender's JWT must be. `exp` and `nbf` are obeyed wherever they are present.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JwtForm {
+    /// The algorithms this sender uses. A token that names another one is refused before anything else.
+    pub algorithms: Vec<JwtAlgorithm>,
+    /// The claim that holds a digest of the body.
+    pub body_hash: Option<BodyHashClaim>,
+    /// The required `iss`.
+    pub issuer: Option<String>,
+    /// A required `aud` (or a member of it).
+    pub audience: Option<String>,
+}
+
+/// A signature algorithm of RFC 7518 or RFC 8037. `none` is not one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JwtAlgorithm {
+    /// HMAC with SHA-256.
+    Hs256,
+    /// HMAC with SHA-384.
+    Hs384,
+    /// HMAC with SHA-512.
+    Hs512,
+    /// RSA PKCS#1 v1.5 with SHA-256.
+    Rs256,
+    /// RSA PKCS#1 v1.5 with SHA-512.
+    Rs512,
+    /// RSA-PSS with SHA-256.
+    Ps256,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+}
+
+/// The claim of a JWT that holds a digest of the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodyHashClaim {
+    /// The claim's name.
+    pub claim: String,
+    /// The digest.
+    pub digest: Sha,
+    /// How it is written.
+    pub encoding: Encoding,
+}
+
+/// How the stored secret becomes the key. Public keys are recognised by their form and need none of this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyForm {
+    /// How the key's bytes are written.
+    pub encoding: KeyEncoding,
+    /// Taken off the front if it is there, before decoding.
+    pub strip_prefix: Option<String>,
+}
+
+/// How a key's bytes are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyEncoding {
+    /// The secret's own bytes.
+    Utf8,
+    /// Base64 with `+` and `/`, padded or not.
+    Base64,
+    /// Hexadecimal.
+    Hex,
+}
+
+/// Which bytes a signature is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BodyForm {
+    /// The body as it came over the wire.
+    #[default]
+    Wire,
+    /// The body after undoing its `Content-Encoding` (gzip or deflate).
+    Decoded,
+}
+
+/// A digest of the body that the delivery carries beside its signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodyDigest {
+    /// Where it stands. It must be part of what is signed, or it proves nothing.
+    pub location: Location,
+    /// Text that must stand before it, such as `sha-256=`.
+    pub prefix: String,
+    /// The digest.
+    pub digest: Sha,
+    /// How it is written.
+    pub encoding: Encoding,
+}
+
+/// The signed send time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimestampForm {
+    /// Where it stands.
+    pub source: TimestampSource,
+    /// How it is written.
+    pub unit: TimeUnit,
+}
+
+/// Where the signed send time stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TimestampSource {
+    /// In the signature's own text ([`Layout::Pairs`] or [`Layout::Positional`]).
+    Signature,
+    /// A header.
+    Header(HeaderName),
+    /// A parameter of the query.
+    Query(String),
+    /// A field of the signed JSON body.
+    Json(Pointer),
+    /// A claim of the JWT, usually `iat`; always in seconds.
+    Claim(String),
+}
+
+/// How a send time is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeUnit {
+    /// Decimal digits, seconds since 1970.
+    Seconds,
+    /// Decimal digits, milliseconds since 1970.
+    Milliseconds,
+    /// `2026-03-18T10:30:00.123Z`; without an offset it is UTC.
+    Rfc3339,
+    /// `Wed, 18 Mar 2026 10:30:00 GMT`.
+    Rfc2822,
+}
+
+/// How `{url}` is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UrlForm {
+    /// Characters whose percent-escapes the sender decodes before it signs (HubSpot: `:/?@!$'()*,;`).
+    pub unescape: String,
+    /// Whether the URL is also tried with its default port written out, and without any port (Twilio).
+    pub ports: bool,
+}
+
+impl Alternative {
+    /// A form with nothing unusual: one signature in this header, over this template, as UTF-8 keyed HMAC-SHA256 in hex.
+    #[must_use]
+    pub fn new(location: Location, signed: Template) -> Self {
+        Self {
+            when: Vec::new(),
+            signature: SignatureForm {
+                location,
+                prefix: String::new(),
+                layout: Layout::Single,
+                encoding: Encoding::Hex,
+            },
+            algorithm: Algorithm::Hmac(Sha::Sha256),
+            key: KeyForm::default(),
+            signed: vec![signed],
+            unsigned_body: false,
+            body: BodyForm::Wire,
+            body_digest: None,
+            timestamp: None,
+            url: UrlForm::default(),
+        }
+    }
+}
+
+impl Default for KeyForm {
+    fn default() -> Self {
+        Self { encoding: KeyEncoding::Utf8, strip_prefix: None }
+    }
+}
+
+impl Sha {
+    /// The length of its digest in bytes.
+    #[must_use]
+    pub fn length(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+}
+
+/// A word of the provider language that is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownWord {
+    word: String,
+    known: &'static [&'static str],
+}
+
+impl UnknownWord {
+    /// The words that would have been understood.
+    #[must_use]
+    pub fn known(&self) -> &'static [&'static str] {
+        self.known
+    }
+}
+
+impl fmt::Display for UnknownWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is not one of {}", self.word, self.known.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownWord {}
+
+/// The two directions between a type and its words in the provider language, from one list.
+macro_rules! words {
+    ($type:ty { $($word:literal => $value:expr),+ $(,)? }) => {
+        impl $type {
+            /// Every word of the provider language for this type.
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+        }
+
+        impl FromStr for $type {
+            type Err = UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+                match word {
+                    $($word => Ok($value),)+
+                    _ => Err(UnknownWord { word: word.to_owned(), known: Self::WORDS }),
+                }
+            }
+        }
+    };
+}
+
+words!(Algorithm {
+    "hmac-sha1" => Self::Hmac(Sha::Sha1),
+    "hmac-sha256" => Self::Hmac(Sha::Sha256),
+    "hmac-sha384" => Self::Hmac(Sha::Sha384),
+    "hmac-sha512" => Self::Hmac(Sha::Sha512),
+    "sha1" => Self::Digest(Sha::Sha1),
+    "sha256" => Self::Digest(Sha::Sha256),
+    "sha384" => Self::Digest(Sha::Sha384),
+    "sha512" => Self::Digest(Sha::Sha512),
+    "ed25519" => Self::Ed25519,
+    "ecdsa-p256-sha256" => Self::EcdsaP256 { fixed: false },
+    "ecdsa-p256-sha256-fixed" => Self::EcdsaP256 { fixed: true },
+    "rsa-pkcs1-sha1" => Self::RsaPkcs1(Sha::Sha1),
+    "rsa-pkcs1-sha256" => Self::RsaPkcs1(Sha::Sha256),
+    "rsa-pkcs1-sha384" => Self::RsaPkcs1(Sha::Sha384),
+    "rsa-pkcs1-sha512" => Self::RsaPkcs1(Sha::Sha512),
+    "rsa-pss-sha256" => Self::RsaPss(Sha::Sha256),
+    "rsa-pss-sha384" => Self::RsaPss(Sha::Sha384),
+    "rsa-pss-sha512" => Self::RsaPss(Sha::Sha512),
+    "token" => Self::Token,
+    "basic" => Self::Basic,
+    "jwt" => Self::Jwt(JwtForm::default()),
+});
+
+words!(Sha {
+    "sha1" => Self::Sha1,
+    "sha256" => Self::Sha256,
+    "sha384" => Self::Sha384,
+    "sha512" => Self::Sha512,
+});
+
+words!(Encoding {
+    "hex" => Self::Hex,
+    "base64" => Self::Base64,
+    "base64url" => Self::Base64Url,
+    "text" => Self::Text,
+});
+
+words!(KeyEncoding {
+    "utf8" => Self::Utf8,
+    "base64" => Self::Base64,
+    "hex" => Self::Hex,
+});
+
+words!(BodyForm {
+    "wire" => Self::Wire,
+    "decoded" => Self::Decoded,
+});
+
+words!(TimeUnit {
+    "seconds" => Self::Seconds,
+    "milliseconds" => Self::Milliseconds,
+    "rfc3339" => Self::Rfc3339,
+    "rfc2822" => Self::Rfc2822,
+});
+
+words!(JwtAlgorithm {
+    "HS256" => Self::Hs256,
+    "HS384" => Self::Hs384,
+    "HS512" => Self::Hs512,
+    "RS256" => Self::Rs256,
+    "RS512" => Self::Rs512,
+    "PS256" => Self::Ps256,
+    "ES256" => Self::Es256,
+    "EdDSA" => Self::EdDsa,
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_understood_and_an_unknown_one_names_the_known() {
+        for word in Algorithm::WORDS {
+            assert!(word.parse::<Algorithm>().is_ok(), "{word}");
+        }
+        assert_eq!("none".parse::<JwtAlgorithm>().unwrap_err().known(), JwtAlgorithm::WORDS);
+        let error = "md5".parse::<Sha>().unwrap_err().to_string();
+        assert_eq!(error, "`md5` is not one of sha1, sha256, sha384, sha512");
+    }
+}
