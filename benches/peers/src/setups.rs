@@ -1,0 +1,157 @@
+//! The gateways that are compared, each with one worker thread on one core, and the upstream behind them.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::delivery;
+use crate::process::{Process, free_address};
+
+/// The gateway's core; load and upstream run on [`LOAD_CORE`].
+pub const GATEWAY_CORE: usize = 0;
+/// Where the load generator (pinned by scripts/bench) and the upstream run.
+pub const LOAD_CORE: usize = 1;
+
+/// Something that takes requests.
+pub struct Gateway {
+    pub name: &'static str,
+    pub process: Process,
+    pub address: SocketAddr,
+    /// From start to listening.
+    pub ready: Duration,
+}
+
+/// Where things are.
+pub struct Programs {
+    pub sealpost: PathBuf,
+    pub passthrough: PathBuf,
+    pub folder: PathBuf,
+}
+
+impl Programs {
+    /// nginx that answers every request with 200 and two bytes.
+    pub fn upstream(&self) -> io::Result<Gateway> {
+        let address = free_address()?;
+        let server = format!(
+            "server {{ listen {address} backlog=4096 reuseport; location / {{ return 200 \"ok\"; }} }}"
+        );
+        self.nginx("upstream", LOAD_CORE, address, &server)
+    }
+
+    /// nginx that passes every request on and looks at nothing.
+    pub fn nginx_proxy(&self, upstream: SocketAddr) -> io::Result<Gateway> {
+        let address = free_address()?;
+        let server = format!(
+            "upstream receiver {{ server {upstream}; keepalive 128; keepalive_requests 1000000000; }}
+             server {{
+                 listen {address} backlog=4096;
+                 location / {{
+                     proxy_pass http://receiver;
+                     proxy_http_version 1.1;
+                     proxy_set_header Connection \"\";
+                     proxy_set_header Host $host;
+                 }}
+             }}"
+        );
+        self.nginx("nginx proxy_pass", GATEWAY_CORE, address, &server)
+    }
+
+    /// A plain pingora-proxy.
+    pub fn pingora_proxy(&self, upstream: SocketAddr) -> io::Result<Gateway> {
+        let address = free_address()?;
+        let arguments = [address.to_string(), upstream.to_string()];
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let process = Process::start(GATEWAY_CORE, &self.passthrough, &arguments, &[], None)?;
+        ready("pingora-proxy", process, address)
+    }
+
+    /// Sealpost with `extra` more providers and routes than the one that is used.
+    pub fn sealpost(
+        &self,
+        name: &'static str,
+        upstream: SocketAddr,
+        extra: usize,
+        filter: &str,
+    ) -> io::Result<Gateway> {
+        let address = free_address()?;
+        let file = self.folder.join(format!("{}.yaml", name.replace(' ', "-")));
+        fs::write(&file, gateway_yaml(address, upstream, extra))?;
+        let arguments = ["run", &file.display().to_string()].map(String::from);
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let environment = [("BENCH_SECRET", &*delivery::secret()), ("RUST_LOG", filter)];
+        let process = Process::start(GATEWAY_CORE, &self.sealpost, &arguments, &environment, None)?;
+        ready(name, process, address)
+    }
+
+    fn nginx(
+        &self,
+        name: &'static str,
+        core: usize,
+        address: SocketAddr,
+        server: &str,
+    ) -> io::Result<Gateway> {
+        let folder = self.folder.join(name.replace(' ', "-"));
+        fs::create_dir_all(&folder)?;
+        let at = folder.display();
+        // The workers keep this user, so they may write below the folder. Bodies stay in memory: a disk would decide
+        // the comparison.
+        let user = if is_root() { "user root;" } else { "" };
+        let configuration = format!(
+            "{user}
+             worker_processes 1; worker_rlimit_nofile 65536; daemon off; pid {at}/pid; error_log {at}/error.log;
+             events {{ worker_connections 16384; }}
+             http {{
+                 access_log off; keepalive_requests 1000000000; keepalive_timeout 300s;
+                 client_max_body_size 16m; client_body_buffer_size 2m;
+                 client_body_temp_path {at}/body; proxy_temp_path {at}/proxy; fastcgi_temp_path {at}/fastcgi;
+                 uwsgi_temp_path {at}/uwsgi; scgi_temp_path {at}/scgi;
+                 {server}
+             }}"
+        );
+        let file = folder.join("nginx.conf");
+        fs::write(&file, configuration)?;
+        let arguments = ["-c", &file.display().to_string(), "-p", &at.to_string()].map(String::from);
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let log = folder.join("output.log");
+        let process = Process::start(core, Path::new("nginx"), &arguments, &[], Some(&log))?;
+        ready(name, process, address)
+    }
+}
+
+fn ready(name: &'static str, mut process: Process, address: SocketAddr) -> io::Result<Gateway> {
+    let ready = process.wait_for(address)?;
+    Ok(Gateway { name, process, address, ready })
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0)
+}
+
+fn gateway_yaml(address: SocketAddr, upstream: SocketAddr, extra: usize) -> String {
+    let mut text = format!(
+        "listen: [{{ address: \"{address}\" }}]\nlimits: {{ connections: 20000, buffered: 1024MiB }}\n"
+    );
+    if extra > 0 {
+        text.push_str("providers:\n");
+    }
+    for number in 0..extra {
+        text.push_str(&format!(
+            "  own-{number}:\n    signature: {{ header: x-own-signature, encoding: hex }}\n    \
+             algorithm: hmac-sha256\n    key: {{ encoding: utf8 }}\n    signed: \"{{body}}\"\n    \
+             event: {{ id: json:/id, type: json:/type }}\n"
+        ));
+    }
+    text.push_str(&format!(
+        "routes:\n  - name: bench\n    match: {{ path: /bench }}\n    provider: standard-webhooks\n    \
+         secrets: [env:BENCH_SECRET]\n    upstream: http://{upstream}\n"
+    ));
+    for number in 0..extra {
+        text.push_str(&format!(
+            "  - name: own-{number}\n    match: {{ path: /own/{number} }}\n    provider: own-{number}\n    \
+             secrets: [insecure: \"secret-number-{number:08}\"]\n    upstream: http://{upstream}\n"
+        ));
+    }
+    text
+}
