@@ -38,20 +38,16 @@ impl Answer {
         if self.body.len() > Self::MAX_BODY {
             return None;
         }
-        let spelled = self.content_type.as_ref().map_or(&[][..], HeaderValue::as_bytes);
-        let mut packed = Vec::with_capacity(4 + spelled.len() + self.body.len());
-        packed.extend_from_slice(&self.status.to_be_bytes());
-        let common = COMMON.iter().position(|common| *common == spelled);
-        match (common.map(u8::try_from), u8::try_from(spelled.len())) {
-            (Some(Ok(place)), _) => packed.push(place),
-            (_, Ok(length @ 1..)) => {
-                packed.extend_from_slice(&[SPELLED_OUT, length]);
-                packed.extend_from_slice(spelled);
-            }
-            _ => packed.push(NO_TYPE),
-        }
-        packed.extend_from_slice(&self.body);
-        Some(packed.into_boxed_slice())
+        let named = self.content_type.as_ref().map_or(&[][..], HeaderValue::as_bytes);
+        let common = COMMON.iter().position(|common| *common == named).map(u8::try_from);
+        let (kind, spelled) = match (common, u8::try_from(named.len())) {
+            (Some(Ok(place)), _) => ([place, 0], &[][..]),
+            (_, Ok(length @ 1..)) => ([SPELLED_OUT, length], named),
+            _ => ([NO_TYPE, 0], &[][..]),
+        };
+        let kind = if spelled.is_empty() { &kind[..1] } else { &kind[..] };
+        // Joined in one allocation of the exact size: shrinking one would leave a gap behind each answer.
+        Some([&self.status.to_be_bytes(), kind, spelled, &self.body].concat().into_boxed_slice())
     }
 
     /// Reads what [`Self::pack`] wrote; `None` if it is not that.

@@ -2,20 +2,21 @@
 //!
 //! A claim comes after verification, so nobody without the secret can burn an id. It is a lease: it ends
 //! by commit (the upstream accepted the event), by release (it did not) or by time. Every store keeps the
-//! same contract.
+//! same contract, written down as tests in `contract.rs`.
 
 mod answer;
+#[cfg(test)]
+mod contract;
+mod memory;
 
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
 pub use self::answer::Answer;
+pub use self::memory::{MemoryLimits, MemoryStore};
 use crate::time::UnixTime;
-
-/// Names one event of one route: the SHA-256 of the route and the parts of the event's key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct EventKey(pub [u8; 32]);
+pub use crate::verify::EventKey;
 
 /// At most this many copies of one event wait for its first; more would let one event hold connections
 /// without end.
