@@ -78,9 +78,10 @@ impl Programs {
         let address = free_address()?;
         let file = self.folder.join(format!("{}.yaml", name.replace(' ', "-")));
         fs::write(&file, gateway_yaml(address, upstream, extra))?;
-        let arguments = ["run", &file.display().to_string()].map(String::from);
+        let arguments =
+            ["run", &file.display().to_string(), "--threads", "1", "--log", filter].map(String::from);
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-        let environment = [("BENCH_SECRET", &*delivery::secret()), ("RUST_LOG", filter)];
+        let environment = [("BENCH_SECRET", &*delivery::secret())];
         let process = Process::start(GATEWAY_CORE, &self.sealpost, &arguments, &environment, None)?;
         ready(name, process, address)
     }
