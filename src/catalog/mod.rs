@@ -1,0 +1,18 @@
+//! The senders: what each one's webhooks look like, as data.
+//!
+//! A [`Provider`] is read from YAML by [`Provider::read`], the one reader for the files in this binary and for an
+//! operator's own `providers:`. [`challenge`] answers handshakes.
+
+mod answer;
+mod builtin;
+mod challenge;
+pub mod defaults;
+mod provider;
+mod read;
+mod read_challenge;
+mod read_scheme;
+
+pub use answer::{AnswerError, AnswerTemplate};
+pub use builtin::{Row, closest, find, names, parse, provider_table, text, vectors_text};
+pub use challenge::{AnswerForm, Challenge, ChallengeAnswer, Expected, LONGEST_ECHO, challenge};
+pub use provider::{Confidence, OnStoreError, Provider, Reply, Retry};

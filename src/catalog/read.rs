@@ -1,0 +1,277 @@
+//! From YAML to [`Provider`]: the keys of the provider language, each with its meaning and default.
+
+use std::str::FromStr;
+
+use crate::verify::{EventSpec, Locator, Scheme, UnknownWord};
+use crate::yaml::{Cursor, Fields, Node, Problems, Value};
+
+use super::defaults;
+use super::provider::{Confidence, OnStoreError, Provider, Reply, Retry};
+use super::read_challenge::challenges;
+use super::read_scheme::scheme;
+
+impl Provider {
+    /// Reads one provider: a catalogue file, or a sender of the operator's own that carries its `name`.
+    ///
+    /// Every mistake is reported with its place; `None` if there was one.
+    pub fn read(node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
+        read(None, node, path, problems)
+    }
+
+    /// Reads one provider of a mapping `providers: { NAME: … }`, where `name` need not be repeated.
+    ///
+    /// Every mistake is reported with its place; `None` if there was one.
+    pub fn read_named(name: &str, node: &Node, path: &str, problems: &mut Problems) -> Option<Self> {
+        read(Some(name), node, path, problems)
+    }
+}
+
+fn read(given: Option<&str>, node: &Node, path: &str, problems: &mut Problems) -> Option<Provider> {
+    let before = problems.len();
+    let mut fields = node.fields(path, problems)?;
+    let name = name(&mut fields, given);
+    let title = fields.text("title").unwrap_or(name).to_owned();
+    let docs = fields.text("docs").unwrap_or_default().to_owned();
+    let confidence = confidence(&mut fields);
+    let source = fields.text("source").unwrap_or_default().to_owned();
+    let notes = fields.texts("notes").unwrap_or_default().into_iter().map(str::to_owned).collect();
+    let methods = methods(&mut fields);
+    let (scheme, tolerance) = scheme(&mut fields);
+    let (event, id_signed) = event(&mut fields, &scheme);
+    let retry = retry(&mut fields);
+    let upstream_timeout = upstream_timeout(&mut fields, &retry);
+    let (dedupe_ttl, on_store_error) = dedupe(&mut fields);
+    let refusal_status = refusal_status(&mut fields);
+    let reply = reply(&mut fields);
+    let challenges = challenges(&mut fields);
+    let redact = locators(&mut fields, "redact").unwrap_or_default();
+    // Vectors may stand in the same file; they are read by whoever runs them.
+    let _ = fields.optional("vectors");
+    fields.finish();
+    (problems.len() == before).then(|| Provider {
+        name: name.to_owned(),
+        title,
+        docs,
+        confidence,
+        source,
+        notes,
+        methods,
+        dedupe_ttl: dedupe_ttl.unwrap_or_else(|| defaults::dedupe_ttl(&retry, tolerance)),
+        on_store_error: on_store_error.unwrap_or_else(|| defaults::on_store_error(&retry)),
+        upstream_timeout,
+        scheme,
+        tolerance,
+        event,
+        id_signed,
+        retry,
+        refusal_status,
+        reply,
+        challenges,
+        redact,
+    })
+}
+
+/// Reports a word that is none of its kind's.
+pub(super) fn parsed<T: FromStr<Err = UnknownWord>>(
+    cursor: &Cursor<'_>,
+    problems: &mut Problems,
+) -> Option<T> {
+    let word = cursor.text(problems)?;
+    match word.parse() {
+        Ok(value) => Some(value),
+        Err(unknown) => {
+            let nearest = crate::yaml::closest(word, unknown.known().iter().copied());
+            let hint = nearest.map_or(String::new(), |nearest| format!("; did you mean `{nearest}`?"));
+            cursor.report(problems, format!("{unknown}{hint}"));
+            None
+        }
+    }
+}
+
+/// Reports a text that cannot be read as `T`, with its own reason.
+pub(super) fn text_as<T>(cursor: &Cursor<'_>, problems: &mut Problems) -> Option<T>
+where
+    T: FromStr,
+    T::Err: std::fmt::Display,
+{
+    let text = cursor.text(problems)?;
+    text.parse().map_err(|error: T::Err| cursor.report(problems, error.to_string())).ok()
+}
+
+/// One text or a list of them.
+pub(super) fn one_or_many<'n>(cursor: &Cursor<'n>, problems: &mut Problems) -> Vec<Cursor<'n>> {
+    match &cursor.node.value {
+        Value::List(_) => cursor.items(problems).unwrap_or_default(),
+        _ => vec![cursor.clone()],
+    }
+}
+
+/// A status code between `least` and 599.
+pub(super) fn status(fields: &mut Fields<'_, '_>, key: &'static str, least: u64) -> Option<u16> {
+    let status = fields.integer(key)?;
+    match u16::try_from(status) {
+        Ok(status) if (least..=599).contains(&u64::from(status)) => Some(status),
+        _ => {
+            fields
+                .report_at(key, format!("{status} is no status that could stand here; write {least} to 599"));
+            None
+        }
+    }
+}
+
+fn locators(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<Vec<Locator>> {
+    let cursor = fields.optional(key)?;
+    let problems = fields.problems();
+    let cursors = one_or_many(&cursor, problems);
+    Some(cursors.iter().filter_map(|one| text_as(one, problems)).collect())
+}
+
+fn name<'n>(fields: &mut Fields<'n, '_>, given: Option<&'n str>) -> &'n str {
+    let written = match given {
+        Some(_) => fields.text("name"),
+        None => fields.required_text("name", "my-sender"),
+    };
+    let plain = |name: &str| {
+        !name.is_empty()
+            && name.len() <= 64
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    match (given, written) {
+        (Some(given), Some(written)) if given != written => {
+            fields.report_at(
+                "name",
+                format!("this entry is called `{given}`; take `name` out or write the same"),
+            );
+        }
+        _ => {}
+    }
+    let name = given.or(written).unwrap_or_default();
+    if written.or(given).is_some() && !plain(name) {
+        fields.report_at("name", "a provider's name is made of a-z, 0-9 and `-`, 64 characters at most");
+    }
+    name
+}
+
+fn confidence(fields: &mut Fields<'_, '_>) -> Confidence {
+    match fields.word("confidence", &["verified", "documented", "second-hand", "own"]) {
+        Some("verified") => Confidence::Verified,
+        Some("documented") => Confidence::Documented,
+        Some("second-hand") => Confidence::SecondHand,
+        _ => Confidence::Own,
+    }
+}
+
+fn methods(fields: &mut Fields<'_, '_>) -> Vec<String> {
+    let Some(methods) = fields.texts("methods") else { return vec!["POST".to_owned()] };
+    let known = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+    if methods.is_empty() || methods.iter().any(|method| !known.contains(method)) {
+        fields.report_at("methods", format!("write one or more of {}, in upper case", known.join(", ")));
+    }
+    methods.into_iter().map(str::to_owned).collect()
+}
+
+fn event(fields: &mut Fields<'_, '_>, scheme: &Scheme) -> (EventSpec, bool) {
+    let body = || vec![Locator::Body];
+    let Some(mut event) = fields.child("event") else {
+        return (EventSpec { key: body(), ..EventSpec::default() }, false);
+    };
+    let id = locators(&mut event, "id").unwrap_or_default();
+    let event_type = locators(&mut event, "type").unwrap_or_default();
+    let key = locators(&mut event, "key");
+    let written = event.boolean("id_signed");
+    if key.as_ref().is_some_and(Vec::is_empty) {
+        event.report_at("key", "a key needs at least one part, such as `body`; leave it out for the default");
+    }
+    event.finish();
+    let id_signed = written.unwrap_or_else(|| !id.is_empty() && id.iter().all(|at| is_signed(at, scheme)));
+    // Where the sender signs its id, the id is the key; otherwise what it signs is.
+    let key = key.unwrap_or_else(|| match (id_signed, id.len()) {
+        (false, _) => body(),
+        (true, 1) => id.clone(),
+        (true, _) => vec![Locator::AnyOf(id.clone())],
+    });
+    (EventSpec { id, event_type, key }, id_signed)
+}
+
+/// Whether a value at this place could not be changed without breaking the signature, whichever form is used.
+fn is_signed(at: &Locator, scheme: &Scheme) -> bool {
+    match at {
+        Locator::Json(_) | Locator::Form(_) | Locator::Body => {
+            scheme.alternatives.iter().all(crate::verify::Alternative::covers_body)
+        }
+        Locator::AnyOf(any) => any.iter().all(|at| is_signed(at, scheme)),
+        Locator::Signed => true,
+        // A header or parameter is signed only where a template names it; an entry says so with `id_signed: true`.
+        Locator::Header(_) | Locator::Query(_) => false,
+    }
+}
+
+fn retry(fields: &mut Fields<'_, '_>) -> Retry {
+    let Some(mut retry) = fields.child("retry") else { return Retry::default() };
+    let delays = retry.list("delays").unwrap_or_default();
+    let problems = retry.problems();
+    let delays: Vec<_> = delays.iter().filter_map(|delay| delay.duration(problems)).collect();
+    let span = retry.duration("span");
+    let timeout = retry.duration("timeout");
+    let on = retry.texts("on").unwrap_or_default().into_iter().map(str::to_owned).collect();
+    let never = retry.boolean("never").unwrap_or(false);
+    if never && (!delays.is_empty() || span.is_some()) {
+        retry.report_at("never", "a sender that never retries has neither `delays` nor `span`");
+    }
+    if timeout.is_some_and(|timeout| timeout.is_zero()) {
+        retry.report_at(
+            "timeout",
+            "a sender that waits for no time cannot be answered; leave it out if unknown",
+        );
+    }
+    retry.finish();
+    Retry { delays, span, timeout, on, never }
+}
+
+fn upstream_timeout(fields: &mut Fields<'_, '_>, retry: &Retry) -> std::time::Duration {
+    let written = fields.child("upstream").and_then(|mut upstream| {
+        let timeout = upstream.duration("timeout");
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            upstream.report_at("timeout", "no upstream answers in no time");
+        }
+        upstream.finish();
+        timeout
+    });
+    written.unwrap_or_else(|| defaults::upstream_timeout(retry))
+}
+
+fn dedupe(fields: &mut Fields<'_, '_>) -> (Option<std::time::Duration>, Option<OnStoreError>) {
+    let Some(mut dedupe) = fields.child("dedupe") else { return (None, None) };
+    let ttl = dedupe.duration("ttl");
+    let on_store_error = dedupe.word("on_store_error", OnStoreError::WORDS).map(|word| match word {
+        "memory" => OnStoreError::Memory,
+        "pass" => OnStoreError::Pass,
+        _ => OnStoreError::Refuse,
+    });
+    if ttl.is_some_and(|ttl| ttl.is_zero()) {
+        dedupe.report_at("ttl", "an event that is not remembered cannot be recognised");
+    }
+    dedupe.finish();
+    (ttl, on_store_error)
+}
+
+fn refusal_status(fields: &mut Fields<'_, '_>) -> u16 {
+    let written = fields.child("refusal").and_then(|mut refusal| {
+        let status = status(&mut refusal, "status", 400);
+        refusal.finish();
+        status
+    });
+    written.unwrap_or(401)
+}
+
+fn reply(fields: &mut Fields<'_, '_>) -> Option<Reply> {
+    let mut reply = fields.child("reply")?;
+    let status = status(&mut reply, "status", 200).unwrap_or(200);
+    let content_type = reply.text("content_type").map(str::to_owned);
+    let body = reply.text("body").unwrap_or_default().to_owned();
+    if !body.is_empty() && content_type.is_none() {
+        reply.report_at("body", "a body needs a `content_type`");
+    }
+    reply.finish();
+    Some(Reply { status, content_type, body })
+}
