@@ -43,6 +43,12 @@ impl<'n, 'p> Fields<'n, 'p> {
         self.problems
     }
 
+    /// Where the value of `key` begins, or the mapping if the key is not there.
+    #[must_use]
+    pub fn place_of(&self, key: &str) -> Place {
+        self.entries.iter().find(|entry| entry.key == key).map_or(self.place, |entry| entry.value.place)
+    }
+
     /// Adds a problem at the mapping itself.
     pub fn report(&mut self, message: impl Into<String>) {
         self.problems.report(self.path.clone(), self.place, message);
@@ -50,8 +56,7 @@ impl<'n, 'p> Fields<'n, 'p> {
 
     /// Adds a problem at `key`, or at the mapping if the key is not there.
     pub fn report_at(&mut self, key: &str, message: impl Into<String>) {
-        let place = self.entries.iter().find(|entry| entry.key == key).map_or(self.place, |e| e.value.place);
-        self.problems.report(join(&self.path, key), place, message);
+        self.problems.report(join(&self.path, key), self.place_of(key), message);
     }
 
     /// Whether `key` is written, whatever its value; also makes the key known.
