@@ -3,6 +3,8 @@
 //! A room may import only rooms above it in this list; `tests/` holds a test that says so.
 
 pub mod catalog;
+pub mod config;
+pub mod routes;
 pub mod secret;
 pub mod time;
 pub mod verify;

@@ -1,0 +1,170 @@
+//! Secrets: from references in the file to bytes, each read once, and all of them part of the configuration's hash.
+
+use std::collections::HashMap;
+
+use sha2::{Digest, Sha256};
+
+use super::{Reference, Source};
+use crate::secret::{NamedSecret, Secret};
+use crate::yaml::{Cursor, Problems, Value};
+
+/// A secret shorter than this can be guessed offline from one delivery.
+pub(super) const SHORTEST: usize = 16;
+/// What is said of a shorter one.
+pub(super) const SHORT: &str =
+    "shorter than 16 bytes: whoever sees one delivery can try all of them; use a random one of 32 bytes";
+
+/// Reads secrets and remembers what was read.
+pub(super) struct Secrets<'s> {
+    source: &'s dyn Source,
+    /// By the reference's text, so that one reload sees one value of a file however often it is referred to.
+    read: HashMap<String, Result<Secret, String>>,
+    references: Vec<Reference>,
+}
+
+/// A secret of a route's list and the place of its line.
+pub(super) struct Listed<'n> {
+    pub(super) named: NamedSecret,
+    pub(super) cursor: Cursor<'n>,
+    /// Whether it stands in the file itself.
+    pub(super) insecure: bool,
+}
+
+impl<'s> Secrets<'s> {
+    pub(super) fn new(source: &'s dyn Source) -> Self {
+        Self { source, read: HashMap::new(), references: Vec::new() }
+    }
+
+    /// The secret a reference names; a problem is reported at `cursor`.
+    pub(super) fn fetch(
+        &mut self,
+        reference: &Reference,
+        cursor: &Cursor<'_>,
+        problems: &mut Problems,
+    ) -> Option<Secret> {
+        let secret = match reference {
+            Reference::Insecure(secret) => Ok(secret.clone()),
+            _ => {
+                let Self { source, read, references } = self;
+                let fetched = read.entry(reference.to_string()).or_insert_with(|| {
+                    references.push(reference.clone());
+                    source.read(reference)
+                });
+                fetched.clone()
+            }
+        };
+        match secret {
+            Ok(secret) if secret.is_empty() => {
+                cursor.report(problems, "the secret is empty, so anyone could sign with it");
+                None
+            }
+            Ok(secret) => Some(secret),
+            Err(message) => {
+                cursor.report(problems, message);
+                None
+            }
+        }
+    }
+
+    /// A single secret: `env:NAME`, `file:PATH`, or a mapping with `env`, `file` or `insecure`.
+    pub(super) fn value(&mut self, cursor: &Cursor<'_>, problems: &mut Problems) -> Option<Secret> {
+        let (reference, _) = written(cursor, false, problems)?;
+        self.fetch(&reference, cursor, problems)
+    }
+
+    /// A route's `secrets`. Those with a problem are reported and left out.
+    pub(super) fn list<'n>(&mut self, cursor: &Cursor<'n>, problems: &mut Problems) -> Vec<Listed<'n>> {
+        let mut listed: Vec<Listed<'n>> = Vec::new();
+        for (index, item) in cursor.items(problems).unwrap_or_default().into_iter().enumerate() {
+            let Some((reference, name)) = written(&item, true, problems) else { continue };
+            let name = name.map_or_else(|| index.to_string(), str::to_owned);
+            if listed.iter().any(|other| other.named.name == name) {
+                item.report(problems, format!("another secret of this route is called `{name}` already"));
+            }
+            let Some(secret) = self.fetch(&reference, &item, problems) else { continue };
+            if listed.iter().any(|other| other.named.secret.expose() == secret.expose()) {
+                item.report(problems, "the same secret stands in this list already; take one of them out");
+            }
+            let insecure = matches!(reference, Reference::Insecure(_));
+            listed.push(Listed { named: NamedSecret { name, secret }, cursor: item, insecure });
+        }
+        listed
+    }
+
+    /// Sixteen hex digits over the file's text and everything that was read for it.
+    pub(super) fn hash(&self, text: &str) -> String {
+        let mut hash = Sha256::new();
+        hash.update(Sha256::digest(text));
+        for reference in &self.references {
+            hash.update(Sha256::digest(reference.to_string()));
+            if let Some(Ok(secret)) = self.read.get(&reference.to_string()) {
+                hash.update(Sha256::digest(secret.expose()));
+            }
+        }
+        hex::encode(hash.finalize()).chars().take(16).collect()
+    }
+
+    pub(super) fn into_references(self) -> Vec<Reference> {
+        self.references
+    }
+}
+
+/// What stands at one place of the file: a reference, and its name if it may have one. Never repeats a text.
+fn written<'n>(
+    cursor: &Cursor<'n>,
+    may_have_name: bool,
+    problems: &mut Problems,
+) -> Option<(Reference, Option<&'n str>)> {
+    match &cursor.node.value {
+        Value::Scalar { text, .. } => {
+            let reference = text.parse::<Reference>();
+            reference
+                .map_err(|message| cursor.report(problems, literal(&message)))
+                .ok()
+                .map(|read| (read, None))
+        }
+        Value::Map(_) => {
+            let mut fields = cursor.fields(problems)?;
+            let mut found = Vec::new();
+            for (key, read) in [
+                ("env", Reference::variable as fn(&str) -> Result<Reference, String>),
+                ("file", Reference::file),
+                ("insecure", |text| Ok(Reference::Insecure(Secret::new(text.as_bytes().to_vec())))),
+            ] {
+                let Some(at) = fields.optional(key) else { continue };
+                let text = at.text(fields.problems())?;
+                found.push(read(text).map_err(|message| at.report(fields.problems(), message)).ok()?);
+            }
+            let name = if may_have_name { fields.optional("name") } else { None };
+            let name = match name {
+                Some(at) => {
+                    Some(at.text(fields.problems()).filter(|text| is_name(text, &at, fields.problems()))?)
+                }
+                None => None,
+            };
+            if found.len() != 1 {
+                fields.report("write exactly one of `env`, `file` and `insecure`");
+            }
+            fields.finish();
+            found.pop().filter(|_| found.is_empty()).map(|reference| (reference, name))
+        }
+        _ => {
+            cursor.expected(problems, "`env:NAME` or `file:PATH`");
+            None
+        }
+    }
+}
+
+/// A name goes into a header and a metric's label: letters, digits and `.`, `_`, `-`, at most 64 of them.
+pub(super) fn is_name(text: &str, cursor: &Cursor<'_>, problems: &mut Problems) -> bool {
+    let word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+    let fits = word && (1..=64).contains(&text.len());
+    if !fits {
+        cursor.report(problems, "a name has 1 to 64 letters, digits, `.`, `_` or `-`");
+    }
+    fits
+}
+
+fn literal(message: &str) -> String {
+    format!("{message} (for a trial alone: `insecure: \"the secret\"`)")
+}

@@ -1,0 +1,73 @@
+//! What a scheme signs, asked from the configuration's side: is this id signed, is there a send time, is it the URL?
+
+use crate::catalog::Provider;
+use crate::verify::{Algorithm, Alternative, JwtAlgorithm, Location, Locator, Part, Scheme};
+
+/// Whether every form of the scheme has a signed send time.
+pub(super) fn has_send_time(scheme: &Scheme) -> bool {
+    scheme.alternatives.iter().any(|form| form.timestamp.is_some())
+}
+
+/// Whether a form signs the URL as the sender sees it, which a proxy in front may change.
+pub(super) fn signs_url(scheme: &Scheme) -> bool {
+    scheme.alternatives.iter().any(|form| has_part(form, &|part| matches!(part, Part::Url)))
+}
+
+/// Whether all keys are public ones, which are no secrets.
+pub(super) fn has_public_keys(scheme: &Scheme) -> bool {
+    !scheme.alternatives.is_empty()
+        && scheme.alternatives.iter().all(|form| match &form.algorithm {
+            Algorithm::Hmac(_) | Algorithm::Digest(_) | Algorithm::Token | Algorithm::Basic => false,
+            Algorithm::Ed25519 | Algorithm::EcdsaP256 { .. } => true,
+            Algorithm::RsaPkcs1(_) | Algorithm::RsaPss(_) => true,
+            Algorithm::Jwt(jwt) => !jwt.algorithms.iter().any(|algorithm| {
+                matches!(algorithm, JwtAlgorithm::Hs256 | JwtAlgorithm::Hs384 | JwtAlgorithm::Hs512)
+            }),
+        })
+}
+
+/// Whether a captured delivery could carry another value here and still verify.
+///
+/// Senders that sign nothing (a token in a header) are left out: there every value could be another one.
+pub(super) fn is_unsigned(provider: &Provider, locator: &Locator) -> bool {
+    if provider.id_signed && provider.event.id.contains(locator) {
+        return false;
+    }
+    if let Locator::AnyOf(several) = locator {
+        return several.iter().any(|one| is_unsigned(provider, one));
+    }
+    provider.scheme.alternatives.iter().any(|form| signs_anything(form) && !covers(form, locator))
+}
+
+fn signs_anything(form: &Alternative) -> bool {
+    !matches!(form.algorithm, Algorithm::Token | Algorithm::Basic)
+}
+
+fn covers(form: &Alternative, locator: &Locator) -> bool {
+    match locator {
+        Locator::Signed => true,
+        Locator::Body => form.covers_body(),
+        Locator::Json(pointer) => {
+            form.covers_body() || has_part(form, &|part| *part == Part::Json(pointer.clone()))
+        }
+        Locator::Form(name) => {
+            form.covers_body()
+                || has_part(form, &|part| matches!(part, Part::FormField(field) if field == name))
+        }
+        Locator::Header(name) => {
+            let digest = form.body_digest.as_ref().map(|digest| &digest.location);
+            digest == Some(&Location::Header(name.clone()))
+                || has_part(form, &|part| matches!(part, Part::Header(header) if header == name))
+        }
+        Locator::Query(name) => has_part(form, &|part| match part {
+            Part::Url | Part::Query => true,
+            Part::QueryParameter(parameter) => parameter == name,
+            _ => false,
+        }),
+        Locator::AnyOf(several) => several.iter().all(|one| covers(form, one)),
+    }
+}
+
+fn has_part(form: &Alternative, wanted: &dyn Fn(&Part) -> bool) -> bool {
+    !form.signed.is_empty() && form.signed.iter().all(|template| template.parts().iter().any(wanted))
+}
