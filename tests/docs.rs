@@ -1,0 +1,71 @@
+//! Holds the documents to the code: the senders' table, the list of metrics, links and paths.
+//!
+//! `SEALPOST_WRITE_DOCS=1 cargo test --test docs` writes what is generated instead of comparing it.
+#![cfg(feature = "gateway")]
+#![allow(clippy::expect_used, clippy::panic, reason = "what a test's helper cannot do fails the test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sealpost::catalog::{Row, provider_table};
+
+#[test]
+fn the_readme_lists_every_sender_of_the_catalogue() {
+    let rows = provider_table();
+    let mut table =
+        format!("{} senders.\n\n| name | sender | proof | remembered by | how sure |\n", rows.len());
+    table.push_str("|---|---|---|---|---|\n");
+    for Row { name, title, proof, key, confidence } in rows {
+        // An unescaped bar would end the cell.
+        let key = key.replace('|', "\\|");
+        table.push_str(&format!("| `{name}` | {title} | {proof} | `{key}` | {} |\n", confidence.word()));
+    }
+    generated("README.md", "providers", &table);
+}
+
+#[test]
+fn every_relative_link_leads_somewhere() {
+    for document in ["README.md", "ARCHITECTURE.md", "examples/README.md", "docs/benchmarks.md"] {
+        let folder = root().join(document).parent().expect("a file is in a folder").to_owned();
+        for part in read(document).split("](").skip(1) {
+            let target = part.split([')', '#']).next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") {
+                continue;
+            }
+            assert!(folder.join(target).exists(), "{document} links to {target}");
+        }
+    }
+}
+
+#[test]
+fn every_script_and_folder_the_readme_names_is_there() {
+    let readme = read("README.md");
+    for path in ["scripts/demo", "scripts/test", "scripts/bench", "examples/own-provider"] {
+        assert!(readme.contains(path), "README.md no longer names {path}");
+        assert!(root().join(path).exists(), "README.md names {path}");
+    }
+}
+
+/// Asserts that what stands between the markers called `name` is `expected`, or writes it there.
+fn generated(document: &str, name: &str, expected: &str) {
+    let text = read(document);
+    let (before, rest) = text.split_once(&format!("<!-- {name}:")).expect("the opening marker");
+    let (comment, rest) = rest.split_once("-->\n").expect("the end of the opening marker");
+    let (found, after) = rest.split_once(&format!("<!-- /{name} -->")).expect("the closing marker");
+    #[allow(clippy::disallowed_methods, reason = "asked for by whoever runs the tests")]
+    let write = std::env::var_os("SEALPOST_WRITE_DOCS").is_some();
+    if write {
+        let text = format!("{before}<!-- {name}:{comment}-->\n{expected}<!-- /{name} -->{after}");
+        fs::write(root().join(document), text).expect("the document can be written");
+    } else {
+        assert!(found == expected, "{document} is behind; run SEALPOST_WRITE_DOCS=1 cargo test --test docs");
+    }
+}
+
+fn read(document: &str) -> String {
+    fs::read_to_string(root().join(document)).unwrap_or_else(|error| panic!("{document}: {error}"))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
