@@ -39,6 +39,8 @@ macro_rules! contract_tests {
             nobody_waits_for_what_is_not_in_flight,
             the_thirty_third_copy_does_not_wait,
             a_copy_that_gives_up_makes_room_for_another,
+            every_copy_that_waits_is_woken_by_the_next_claim,
+            a_copy_of_an_earlier_claim_that_gives_up_disturbs_nobody,
         );
     };
     ($make:expr; $($promise:ident,)*) => {
@@ -344,5 +346,28 @@ pub(crate) async fn a_copy_that_gives_up_makes_room_for_another<S: Store>(store:
     let mut wait = pin!(store.settled(&key, START));
     assert_eq!(poll_once(wait.as_mut()), Poll::Pending);
     store.commit(&key, lease.token, START, TTL, None).await.unwrap();
+    assert_eq!(soon(wait).await.unwrap(), Wait::Changed);
+}
+
+pub(crate) async fn every_copy_that_waits_is_woken_by_the_next_claim<S: Store>(store: S) {
+    let key = key("wait-next");
+    claimed(&store, &key, START).await;
+    let mut wait = pin!(store.settled(&key, START));
+    assert_eq!(poll_once(wait.as_mut()), Poll::Pending);
+    claimed(&store, &key, START.saturating_add(LEASE)).await;
+    assert_eq!(soon(wait).await.unwrap(), Wait::Changed, "the claim it waited for is over");
+}
+
+pub(crate) async fn a_copy_of_an_earlier_claim_that_gives_up_disturbs_nobody<S: Store>(store: S) {
+    let key = key("earlier");
+    let first = claimed(&store, &key, START).await;
+    let mut earlier = Box::pin(store.settled(&key, START));
+    assert_eq!(poll_once(earlier.as_mut()), Poll::Pending);
+    store.release(&key, first.token, START, TTL).await.unwrap();
+    let second = claimed(&store, &key, START).await;
+    let mut wait = pin!(store.settled(&key, START));
+    assert_eq!(poll_once(wait.as_mut()), Poll::Pending);
+    drop(earlier);
+    store.commit(&key, second.token, START, TTL, None).await.unwrap();
     assert_eq!(soon(wait).await.unwrap(), Wait::Changed);
 }

@@ -143,6 +143,18 @@ fn expired_events_are_forgotten_bit_by_bit_while_others_come() {
 }
 
 #[test]
+fn an_expired_event_that_comes_again_before_it_was_swept_is_a_new_one() {
+    let store = store(1000, 0);
+    let keys: Vec<_> = (0..100).map(|n| key(&n.to_string())).collect();
+    keys.iter().for_each(|key| accept(&store, key, None));
+    let later = START.saturating_add(TTL);
+    for key in keys.iter().rev() {
+        let again = now(store.claim(key, later, LEASE));
+        assert!(matches!(again, Ok(Claim::New(Lease { attempt: 1, .. }))), "{again:?}");
+    }
+}
+
+#[test]
 fn an_abandoned_claim_is_forgotten_in_the_end() {
     let store = store(10, 0);
     claimed(&store, &key("abandoned"));
