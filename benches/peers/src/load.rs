@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
-use crate::delivery::Deliveries;
+use crate::delivery::{self, Deliveries};
 
 /// No request takes longer than this, or the run is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -71,6 +71,9 @@ async fn connection(
         request.clear();
         request.extend_from_slice(head);
         request.extend_from_slice(&deliveries.body);
+        if let (Some(id), Some(body)) = (deliveries.ids.get(number), request.get_mut(head.len()..)) {
+            delivery::put(body, id);
+        }
         let started = Instant::now();
         let result =
             tokio::time::timeout(PATIENCE, exchange(target, &mut stream, &request, &mut answer)).await;

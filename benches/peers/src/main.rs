@@ -67,19 +67,25 @@ async fn bench(plan: &Plan) -> Result<(), Box<dyn Error>> {
 
     for &size in &plan.sizes {
         let mut rows: Vec<Row> = gateways.iter().map(|gateway| row(gateway.name)).collect();
-        let mut refused = row("sealpost, forged signature refused");
+        let mut others = [
+            (Kind::Json, row("sealpost, id in the JSON (bella-baxter)")),
+            (Kind::Body, row("sealpost, body remembered (github)")),
+            (Kind::Forged, row("sealpost, forged signature refused")),
+        ];
         for round in 0..plan.rounds {
             // Each round starts with another gateway, so that none always runs on a warm or a throttled core.
             for turn in 0..gateways.len() {
                 let at = (round + turn) % gateways.len();
                 let (Some(gateway), Some(row)) = (gateways.get(at), rows.get_mut(at)) else { continue };
-                row.samples.push(measure(gateway, Kind::Signed, size, &mut ids).await?);
+                row.samples.push(measure(gateway, Kind::Header, size, &mut ids).await?);
             }
             if let Some(sealpost) = gateways.first() {
-                refused.samples.push(measure(sealpost, Kind::Forged, size, &mut ids).await?);
+                for (kind, row) in &mut others {
+                    row.samples.push(measure(sealpost, *kind, size, &mut ids).await?);
+                }
             }
         }
-        rows.push(refused);
+        rows.extend(others.map(|(_, row)| row));
         report::table(&format!("{} bodies", bytes(size)), &rows, "pingora-proxy");
     }
 
@@ -120,8 +126,8 @@ async fn many_routes(
     let Some(few) = gateways.first() else { return Ok(()) };
     let (mut one, mut other) = (row(few.name), row(many.name));
     for _ in 0..plan.rounds {
-        one.samples.push(measure(few, Kind::Signed, 2048, ids).await?);
-        other.samples.push(measure(&many, Kind::Signed, 2048, ids).await?);
+        one.samples.push(measure(few, Kind::Header, 2048, ids).await?);
+        other.samples.push(measure(&many, Kind::Header, 2048, ids).await?);
     }
     report::table("The same request with one route and with many", &[one, other], few.name);
     Ok(())
@@ -135,11 +141,10 @@ async fn measure(
     ids: &mut Ids,
 ) -> Result<Sample, Box<dyn Error>> {
     let count = requests(size);
-    let expected = if kind == Kind::Forged { 401 } else { 200 };
-    let expected = if gateway.name.starts_with("sealpost") { expected } else { 200 };
-    let warm = delivery::make(kind, "/bench", size, ids.take(count / 10), count / 10);
+    let expected = kind.status();
+    let warm = delivery::make(kind, size, ids.take(count / 10), count / 10);
     load::run(gateway.address, Rc::new(warm), CONNECTIONS, expected).await;
-    let deliveries = Rc::new(delivery::make(kind, "/bench", size, ids.take(count), count));
+    let deliveries = Rc::new(delivery::make(kind, size, ids.take(count), count));
 
     let before = gateway.process.cpu();
     let mut outcome = load::run(gateway.address, deliveries, CONNECTIONS, expected).await;

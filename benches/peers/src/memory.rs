@@ -21,7 +21,7 @@ pub struct Memory {
 /// Opens `count` connections to `target`, sends half a body on each, measures, closes them and measures again.
 pub fn half_sent(process: &Process, target: SocketAddr, first: usize, count: usize) -> Memory {
     let before = process.resident();
-    let deliveries = delivery::make(Kind::Signed, "/bench", BODY, first, count);
+    let deliveries = delivery::make(Kind::Header, BODY, first, count);
     let mut streams = Vec::with_capacity(count);
     for head in &deliveries.heads {
         let Ok(mut stream) = TcpStream::connect(target) else { continue };

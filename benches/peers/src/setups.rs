@@ -81,7 +81,7 @@ impl Programs {
         let arguments =
             ["run", &file.display().to_string(), "--threads", "1", "--log", filter].map(String::from);
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-        let environment = [("BENCH_SECRET", &*delivery::secret())];
+        let environment = [("BENCH_SECRET", &*delivery::secret()), ("BENCH_TEXT", delivery::TEXT)];
         let process = Process::start(GATEWAY_CORE, &self.sealpost, &arguments, &environment, None)?;
         ready(name, process, address)
     }
@@ -144,10 +144,17 @@ fn gateway_yaml(address: SocketAddr, upstream: SocketAddr, extra: usize) -> Stri
              event: {{ id: json:/id, type: json:/type }}\n"
         ));
     }
-    text.push_str(&format!(
-        "routes:\n  - name: bench\n    match: {{ path: /bench }}\n    provider: standard-webhooks\n    \
-         secrets: [env:BENCH_SECRET]\n    upstream: http://{upstream}\n"
-    ));
+    text.push_str("routes:\n");
+    for (name, provider, secret) in [
+        ("header", "standard-webhooks", "BENCH_SECRET"),
+        ("json", "bella-baxter", "BENCH_TEXT"),
+        ("body", "github", "BENCH_TEXT"),
+    ] {
+        text.push_str(&format!(
+            "  - name: {name}\n    match: {{ path: /{name} }}\n    provider: {provider}\n    \
+             secrets: [env:{secret}]\n    upstream: http://{upstream}\n"
+        ));
+    }
     for number in 0..extra {
         text.push_str(&format!(
             "  - name: own-{number}\n    match: {{ path: /own/{number} }}\n    provider: own-{number}\n    \
