@@ -14,4 +14,10 @@ pub mod yaml;
 pub mod dedupe;
 
 #[cfg(feature = "gateway")]
+pub mod admit;
+
+#[cfg(feature = "gateway")]
+pub mod metrics;
+
+#[cfg(feature = "gateway")]
 pub mod cli;
