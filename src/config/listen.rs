@@ -1,6 +1,6 @@
 //! `listen`, `admin` and `trusted_proxies`: the addresses.
 
-use std::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;

@@ -19,7 +19,7 @@ mod warnings;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 

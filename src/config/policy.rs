@@ -26,8 +26,7 @@ pub(super) fn tolerance(fields: &mut Fields<'_, '_>, provider: Option<&Provider>
         cursor.report(fields.problems(), message);
     }
     if cursor.node.as_text().is_some() {
-        cursor.report(fields.problems(), "write `tolerance: { past: 5m, future: 1m }`, or `off`");
-        return None;
+        return cursor.duration(fields.problems()).map(|both| Tolerance { past: both, future: both });
     }
     let default =
         default.unwrap_or(Tolerance { past: Duration::from_secs(300), future: Duration::from_secs(60) });

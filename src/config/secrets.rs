@@ -82,9 +82,6 @@ impl<'s> Secrets<'s> {
                 item.report(problems, format!("another secret of this route is called `{name}` already"));
             }
             let Some(secret) = self.fetch(&reference, &item, problems) else { continue };
-            if listed.iter().any(|other| other.named.secret.expose() == secret.expose()) {
-                item.report(problems, "the same secret stands in this list already; take one of them out");
-            }
             let insecure = matches!(reference, Reference::Insecure(_));
             listed.push(Listed { named: NamedSecret { name, secret }, cursor: item, insecure });
         }

@@ -246,7 +246,6 @@ fn each_mistake_has_its_own_sentence() {
         ("provider: github, secrets: [{ env: A, nam: x }]", "did you mean `name`?"),
         ("provider: github, secrets: [{ env: A, name: \"a b\" }]", "a name has"),
         ("provider: github, secrets: [{ env: A, name: \"1\" }, env:B]", "is called `1` already"),
-        ("provider: github, secrets: [env:A, env:A]", "the same secret"),
         ("provider: github, secrets: [[env:A]]", "found a list"),
         ("provider: github, secrets: [\"${A}\"]", "not expanded"),
         ("provider: github, secrets: [env:A], tolerance: { past: 5m }", "no signed send time"),
@@ -385,6 +384,10 @@ fn what_deserves_a_look_is_warned_about_at_its_place() {
     for (keys, said) in [
         ("provider: none", "f:3:82 routes[0].provider: nothing is verified"),
         ("provider: github, secrets: [env:A], mode: shadow", "routes[0].mode: everything is forwarded"),
+        (
+            "provider: github, secrets: [env:A, env:A]",
+            "routes[0].secrets[1]: the same secret stands in this list",
+        ),
         ("provider: github, secrets: [env:SHORT]", "routes[0].secrets[0]: shorter than 16 bytes"),
         (
             "provider: github, secrets: [{ insecure: \"It's a Secret to Everybody\" }]",

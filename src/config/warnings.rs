@@ -153,7 +153,8 @@ fn of_secrets(
                 );
                 listed.cursor.report(warnings, message);
             }
-            Some(_) => {}
+            // No error: in the middle of a rotation the old file may hold the new secret for a while.
+            Some(_) => listed.cursor.report(warnings, "the same secret stands in this list already"),
             None => {
                 seen.insert(digest, route.name.clone());
             }

@@ -123,7 +123,7 @@ impl FromStr for Host {
             return Err("a host has no `*`; leave `host` out to match every host".into());
         }
         if let Some(inner) = text.strip_prefix('[') {
-            let address = inner.strip_suffix(']').and_then(|inner| inner.parse::<std::net::Ipv6Addr>().ok());
+            let address = inner.strip_suffix(']').and_then(|inner| inner.parse::<core::net::Ipv6Addr>().ok());
             // Senders write an IPv6 address in many ways; the shortest is the usual one.
             return address
                 .map(|address| Self(format!("[{address}]")))

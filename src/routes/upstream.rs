@@ -1,7 +1,7 @@
 //! Where verified requests go: `http://`, `https://`, or a Unix socket.
 
+use core::net::{IpAddr, Ipv6Addr};
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 

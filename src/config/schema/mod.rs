@@ -1,0 +1,179 @@
+//! The JSON Schema of `gateway.yaml`, for editors: what `sealpost schema` prints and `gateway.schema.json` holds.
+//!
+//! It is written by hand beside the reader because its descriptions are what an editor shows while someone types.
+//! The tests hold the two together: every key the reader asks for is here, and no other.
+
+mod kit;
+mod provider;
+mod route;
+
+#[cfg(test)]
+mod tests;
+
+use serde_json::{Value, json};
+
+use kit::{boolean, count, duration, list, object, one_of, size, text};
+
+/// The schema, in the dialect 2020-12.
+#[must_use]
+pub fn schema() -> Value {
+    let mut schema = object(
+        "Configuration of the webhook gateway Sealpost. Secrets are referred to and never written here; `${…}` is not expanded.",
+        &["listen", "routes"],
+        vec![
+            ("listen", list("Where deliveries are taken. A change needs a restart.", 1, listen())),
+            ("admin", admin()),
+            ("limits", limits()),
+            ("dedupe", dedupe()),
+            (
+                "trusted_proxies",
+                list(
+                    "Whose `X-Forwarded-For` is believed; the rightmost hop that is not listed counts as the client. Default: nobody.",
+                    0,
+                    text("A network such as `10.0.0.0/8`, or one address."),
+                ),
+            ),
+            ("providers", providers()),
+            (
+                "routes",
+                list(
+                    "What is taken and where it goes. A route for the request's host comes before one for every host, an exact path before a prefix, a longer prefix before a shorter one.",
+                    0,
+                    route::route(),
+                ),
+            ),
+        ],
+    );
+    if let Some(root) = schema.as_object_mut() {
+        root.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
+        root.insert("title".into(), json!("gateway.yaml"));
+    }
+    schema
+}
+
+/// A secret: a reference, or a mapping with one.
+fn secret(description: &str, with_name: bool) -> Value {
+    let mut keys = vec![
+        ("env", text("The name of an environment variable.")),
+        (
+            "file",
+            text(
+                "The path of a file; it is read again when it changes, and one newline at its end is dropped.",
+            ),
+        ),
+        ("insecure", text("The secret itself. For trials only: whoever reads this file has it.")),
+    ];
+    if with_name {
+        keys.push((
+            "name",
+            kit::name("What metrics, logs and the `sealpost-secret` header call it. Default: its index."),
+        ));
+    }
+    let mut mapping = object("A secret with more to say of it.", &[], keys);
+    if let Some(mapping) = mapping.as_object_mut() {
+        let one = |key: &str| json!({ "required": [key] });
+        mapping.insert("oneOf".into(), json!([one("env"), one("file"), one("insecure")]));
+    }
+    json!({
+        "description": description,
+        "oneOf": [
+            {
+                "type": "string",
+                "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.*[^/])$",
+                "description": "`env:NAME` or `file:PATH`, relative to this file's folder."
+            },
+            mapping
+        ]
+    })
+}
+
+fn listen() -> Value {
+    let tls = object(
+        "TLS with HTTP/1.1 and HTTP/2.",
+        &["certificate", "key"],
+        vec![
+            (
+                "certificate",
+                text("The certificate and its chain, a PEM file; it is read again when it changes."),
+            ),
+            ("key", text("The private key, a PEM file; it is read again when it changes.")),
+        ],
+    );
+    object(
+        "An address.",
+        &["address"],
+        vec![
+            ("address", kit::address("Address and port, such as `0.0.0.0:8080` or `[::1]:8080`.")),
+            ("h2c", boolean("Whether HTTP/2 without TLS is spoken too.", false)),
+            ("tls", tls),
+        ],
+    )
+}
+
+fn admin() -> Value {
+    object(
+        "Health, readiness, metrics, API and page; leave it out to have none. A change needs a restart.",
+        &["address"],
+        vec![
+            ("address", kit::address("Address and port. Beyond loopback a token is needed.")),
+            ("token", secret("What has to be presented as `Authorization: Bearer …`.", false)),
+        ],
+    )
+}
+
+fn limits() -> Value {
+    object(
+        "What one gateway may hold at once; past a limit the answer is a clear refusal.",
+        &[],
+        vec![
+            ("body", size("One body; a route may say otherwise. Larger ones are answered 413.", "5MiB")),
+            ("buffered", size("All bodies held at once. Past it: 503.", "256MiB")),
+            ("connections", count("Connections open at once.", 10_000)),
+            ("header_timeout", duration("For a whole request head.", Some("10s"))),
+            ("body_timeout", duration("For a whole body.", Some("30s"))),
+            ("headers", size("One request head.", "64KiB")),
+        ],
+    )
+}
+
+fn dedupe() -> Value {
+    object(
+        "How accepted events are remembered, so that a retry of one never reaches the upstream again.",
+        &[],
+        vec![
+            (
+                "store",
+                one_of(
+                    "Where. `memory` ends with the process; `disk` survives it; `redis` is shared by several gateways. This build has `memory` only.",
+                    &["memory", "disk", "redis"],
+                    "memory",
+                ),
+            ),
+            ("path", text("The disk store's folder.")),
+            ("url", text("Where the Redis store's address is read from: `env:NAME` or `file:PATH`.")),
+            (
+                "entries",
+                count(
+                    "Remembered events at most; past it the oldest accepted ones go, never one in flight.",
+                    1_000_000,
+                ),
+            ),
+            (
+                "answers",
+                kit::size_or_zero(
+                    "All stored first answers together; past it the oldest go, their events stay remembered.",
+                    "64MiB",
+                ),
+            ),
+        ],
+    )
+}
+
+fn providers() -> Value {
+    json!({
+        "type": "object",
+        "description": "Senders of your own, by name, in the language of the catalogue's files. `sealpost providers check` runs their test vectors.",
+        "propertyNames": { "pattern": "^[a-z0-9-]{1,64}$", "not": { "const": "none" } },
+        "additionalProperties": provider::provider()
+    })
+}
