@@ -1,4 +1,4 @@
-//! Holds the documents to the code: the senders' table, the list of metrics, links and paths.
+//! Holds the documents to the code: the senders' table, the schema, the list of metrics, links and paths.
 //!
 //! `SEALPOST_WRITE_DOCS=1 cargo test --test docs` writes what is generated instead of comparing it.
 #![cfg(feature = "gateway")]
@@ -24,6 +24,18 @@ fn the_readme_lists_every_sender_of_the_catalogue() {
 }
 
 #[test]
+fn the_schema_for_editors_is_that_of_the_reader() {
+    let schema = sealpost::config::schema();
+    let written = serde_json::from_str::<serde_json::Value>(&read("gateway.schema.json")).ok();
+    if asked_to_write() {
+        let text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
+        fs::write(root().join("gateway.schema.json"), text + "\n").expect("the schema can be written");
+    } else {
+        assert!(written == Some(schema), "gateway.schema.json is behind; {WRITE}");
+    }
+}
+
+#[test]
 fn every_relative_link_leads_somewhere() {
     for document in ["README.md", "ARCHITECTURE.md", "examples/README.md", "docs/benchmarks.md"] {
         let folder = root().join(document).parent().expect("a file is in a folder").to_owned();
@@ -46,19 +58,25 @@ fn every_script_and_folder_the_readme_names_is_there() {
     }
 }
 
+/// What to do about a document that is behind.
+const WRITE: &str = "run SEALPOST_WRITE_DOCS=1 cargo test --test docs";
+
+#[allow(clippy::disallowed_methods, reason = "asked for by whoever runs the tests")]
+fn asked_to_write() -> bool {
+    std::env::var_os("SEALPOST_WRITE_DOCS").is_some()
+}
+
 /// Asserts that what stands between the markers called `name` is `expected`, or writes it there.
 fn generated(document: &str, name: &str, expected: &str) {
     let text = read(document);
     let (before, rest) = text.split_once(&format!("<!-- {name}:")).expect("the opening marker");
     let (comment, rest) = rest.split_once("-->\n").expect("the end of the opening marker");
     let (found, after) = rest.split_once(&format!("<!-- /{name} -->")).expect("the closing marker");
-    #[allow(clippy::disallowed_methods, reason = "asked for by whoever runs the tests")]
-    let write = std::env::var_os("SEALPOST_WRITE_DOCS").is_some();
-    if write {
+    if asked_to_write() {
         let text = format!("{before}<!-- {name}:{comment}-->\n{expected}<!-- /{name} -->{after}");
         fs::write(root().join(document), text).expect("the document can be written");
     } else {
-        assert!(found == expected, "{document} is behind; run SEALPOST_WRITE_DOCS=1 cargo test --test docs");
+        assert!(found == expected, "{document} is behind; {WRITE}");
     }
 }
 
