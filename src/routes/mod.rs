@@ -6,6 +6,8 @@ mod events;
 mod pattern;
 mod table;
 mod target;
+#[cfg(test)]
+mod tests;
 mod upstream;
 
 use std::sync::Arc;
