@@ -1,18 +1,26 @@
 //! The senders: what each one's webhooks look like, as data.
 //!
 //! A [`Provider`] is read from YAML by [`Provider::read`], the one reader for the files in this binary and for an
-//! operator's own `providers:`. [`challenge`] answers handshakes.
+//! operator's own `providers:`. [`challenge`] answers handshakes;
+//! [`run_vectors`] proves an entry against deliveries with a known outcome.
 
 mod answer;
 mod builtin;
 mod challenge;
 pub mod defaults;
+mod derive;
 mod provider;
 mod read;
 mod read_challenge;
 mod read_scheme;
+mod run;
+#[cfg(test)]
+mod tests;
+mod vectors;
 
 pub use answer::{AnswerError, AnswerTemplate};
 pub use builtin::{Row, closest, find, names, parse, provider_table, text, vectors_text};
 pub use challenge::{AnswerForm, Challenge, ChallengeAnswer, Expected, LONGEST_ECHO, challenge};
 pub use provider::{Confidence, OnStoreError, Provider, Reply, Retry};
+pub use run::{VectorResult, run_vectors};
+pub use vectors::{Expect, Origin, Vector, Vectors};

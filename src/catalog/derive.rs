@@ -1,0 +1,191 @@
+//! The refusals that every scheme owes, made from an accepted delivery by one small change each.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+
+use crate::secret::Secret;
+use crate::time::UnixTime;
+use crate::verify::{Algorithm, Alternative, Layout, Location, TimestampSource, Verified};
+
+use super::run::{Trial, VectorResult};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// Tries every change and records what became of it.
+pub(super) fn refusals(trial: &Trial<'_>, verified: &Verified, results: &mut Vec<VectorResult>) {
+    let Some(form) = trial.provider.scheme.alternatives.get(verified.form().0) else { return };
+    let mut checks = Checks { trial, results };
+    checks.body(form);
+    checks.secrets();
+    if let Location::Header(name) = &form.signature.location {
+        checks.signature_header(name, form);
+    }
+    if let Some(sent) = verified.timestamp() {
+        checks.window(sent);
+    }
+    if let Some(TimestampSource::Header(name)) = form.timestamp.as_ref().map(|timestamp| &timestamp.source) {
+        checks.refused("no send time", Some("timestamp_missing"), |trial| {
+            trial.delivery.headers.remove(name);
+        });
+        checks.refused("an empty send time", None, |trial| {
+            trial.delivery.headers.insert(name.clone(), HeaderValue::from_static(""));
+        });
+    }
+}
+
+struct Checks<'c, 'p> {
+    trial: &'c Trial<'p>,
+    results: &'c mut Vec<VectorResult>,
+}
+
+impl Checks<'_, '_> {
+    /// Changes one byte at the start, in the middle and at the end, and adds one.
+    fn body(&mut self, form: &Alternative) {
+        if !form.covers_body() {
+            return;
+        }
+        let length = self.trial.delivery.body.len();
+        for (place, at) in [("first", 0), ("middle", length / 2), ("last", length.saturating_sub(1))] {
+            self.refused(&format!("a changed {place} byte of the body"), None, |trial| {
+                if let Some(byte) = trial.delivery.body.get_mut(at) {
+                    *byte ^= 1;
+                } else {
+                    trial.delivery.body.push(b'x');
+                }
+            });
+        }
+        self.refused("one more byte", None, |trial| trial.delivery.body.push(b'x'));
+    }
+
+    fn secrets(&mut self) {
+        let right = self.trial.delivery.secret.clone();
+        let other = match &self.trial.vector.other_secret {
+            Some(other) => other.clone(),
+            None => changed(&right),
+        };
+        self.refused("another secret", Some("signature_mismatch"), |trial| {
+            trial.secrets = vec![other.clone()]
+        });
+        for (check, secrets, index) in [
+            ("the second of two secrets", vec![other.clone(), right.clone()], 1),
+            ("the first of two secrets", vec![right, other], 0),
+        ] {
+            let mut trial = self.trial.clone();
+            trial.secrets = secrets;
+            let problem = match trial.run() {
+                Ok(verified) if verified.secret_index() == index => None,
+                Ok(verified) => Some(format!("secret {} is said to have matched", verified.secret_index())),
+                Err(refused) => Some(format!("it was refused as {refused}")),
+            };
+            self.record(check, problem);
+        }
+    }
+
+    fn signature_header(&mut self, name: &HeaderName, form: &Alternative) {
+        let Some(value) = self.trial.delivery.headers.get(name).and_then(|value| value.to_str().ok()) else {
+            return;
+        };
+        let value = value.to_owned();
+        let insert = |text: &str| {
+            let value = HeaderValue::from_str(text);
+            move |trial: &mut Trial<'_>| {
+                if let Ok(value) = value {
+                    trial.delivery.headers.insert(name.clone(), value);
+                }
+            }
+        };
+        self.refused("no signature", None, |trial| {
+            trial.delivery.headers.remove(name);
+        });
+        self.refused("an empty signature", None, insert(""));
+        let mut shorter = value.clone();
+        shorter.pop();
+        self.refused("a truncated signature", None, insert(&shorter));
+        for more in ["0", "zz", "\u{20}x"] {
+            self.refused(
+                &format!("a signature followed by {more:?}"),
+                None,
+                insert(&format!("{value}{more}")),
+            );
+        }
+        if form.signature.layout == Layout::Single && form.algorithm != Algorithm::Token {
+            self.refused("its last character changed", None, insert(&other_end(&value)));
+        }
+        if form.signature.layout == Layout::Single {
+            self.refused("a repeated signature header", Some("signature_malformed"), |trial| {
+                if let Ok(again) = HeaderValue::from_str(&value) {
+                    trial.delivery.headers.append(name.clone(), again);
+                }
+            });
+        }
+    }
+
+    /// Both edges are inside, and a millisecond more is not.
+    fn window(&mut self, sent: UnixTime) {
+        let Some(window) = self.trial.provider.tolerance else { return };
+        let shifted = |by: Duration, later: bool| {
+            let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+            let millis = sent.millis();
+            UnixTime::from_millis(if later { millis.saturating_add(by) } else { millis.saturating_sub(by) })
+        };
+        for (check, at) in [
+            ("as old as allowed", shifted(window.past, true)),
+            ("as far ahead as allowed", shifted(window.future, false)),
+        ] {
+            let mut trial = self.trial.clone();
+            trial.delivery.now = at;
+            let problem = trial.run().err().map(|refused| format!("it was refused as {refused}"));
+            self.record(check, problem);
+        }
+        self.refused("a millisecond too old", Some("timestamp_too_old"), |trial| {
+            trial.delivery.now = shifted(window.past.saturating_add(MILLISECOND), true);
+        });
+        self.refused("a millisecond too far ahead", Some("timestamp_in_future"), |trial| {
+            trial.delivery.now = shifted(window.future.saturating_add(MILLISECOND), false);
+        });
+    }
+
+    fn refused(&mut self, check: &str, word: Option<&str>, change: impl FnOnce(&mut Trial<'_>)) {
+        let mut trial = self.trial.clone();
+        change(&mut trial);
+        let problem = match (trial.run(), word) {
+            (Ok(_), _) => Some("it was accepted".to_owned()),
+            (Err(refused), Some(word)) if refused.word != word => {
+                Some(format!("it was refused as {refused}, not as {word}"))
+            }
+            // A refusal must be about the delivery: a key that cannot be read would refuse the right one as well.
+            (Err(refused), None) if refused.word == "key" => Some(format!("{refused}")),
+            (Err(_), _) => None,
+        };
+        self.record(&format!("{check} is refused"), problem);
+    }
+
+    fn record(&mut self, check: &str, problem: Option<String>) {
+        self.results.push(VectorResult::new(&self.trial.vector.name, check, problem));
+    }
+}
+
+/// A secret of the same length and alphabet: one letter or digit in its middle becomes another that is also valid in
+/// hex and base64.
+fn changed(secret: &Secret) -> Secret {
+    let mut bytes = secret.expose().to_vec();
+    let middle = bytes.len() / 2;
+    let position = (middle..bytes.len())
+        .chain(0..middle)
+        .find(|at| bytes.get(*at).is_some_and(u8::is_ascii_alphanumeric));
+    if let Some(byte) = position.and_then(|at| bytes.get_mut(at)) {
+        *byte = if *byte == b'0' { b'1' } else { b'0' };
+    }
+    Secret::new(bytes)
+}
+
+/// The text with its last letter or digit changed, what follows it (padding) kept.
+fn other_end(text: &str) -> String {
+    let mut changed = text.to_owned();
+    if let Some(at) = text.rfind(|character: char| character.is_ascii_alphanumeric()) {
+        let other = if text.get(at..=at) == Some("0") { "1" } else { "0" };
+        changed.replace_range(at..=at, other);
+    }
+    changed
+}

@@ -1,0 +1,132 @@
+//! The catalogue as a whole: every sender is proven by its vectors, and mistakes in an entry are found with their places.
+
+use crate::yaml::{self, Problems};
+
+use super::{Provider, Vectors, builtin, find, names, run_vectors};
+
+fn vectors(name: &str) -> Vectors {
+    let text = builtin::vectors_text(name).unwrap_or_else(|| panic!("{name} has no vectors"));
+    let mut problems = Problems::new();
+    let node = yaml::parse(text).unwrap_or_else(|problem| panic!("{}", problem.render(name)));
+    let vectors = Vectors::read(&node, "", &mut problems);
+    assert!(problems.is_empty(), "{}", problems.render(&format!("{name}.vectors.yaml")));
+    vectors
+}
+
+fn problems(text: &str) -> String {
+    let mut problems = Problems::new();
+    let provider = Provider::read(&yaml::parse(text).unwrap(), "", &mut problems);
+    assert_eq!(provider.is_none(), !problems.is_empty());
+    problems.sorted().render("own.yaml")
+}
+
+#[test]
+fn every_sender_passes_its_vectors() {
+    let mut failures = Vec::new();
+    let mut checks = 0;
+    for name in names() {
+        let provider = find(name).unwrap();
+        for result in run_vectors(&provider, &vectors(name)) {
+            checks += 1;
+            if let Some(problem) = result.problem {
+                failures.push(format!("{name}: {}: {}: {problem}", result.vector, result.check));
+            }
+        }
+    }
+    println!("{checks} checks of {} senders", names().count());
+    assert!(failures.is_empty(), "{} of {checks} failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn a_vector_that_is_accepted_although_it_should_not_be_is_a_failure() {
+    let provider = find("github").unwrap();
+    let mut vectors = vectors("github");
+    vectors.list.truncate(1);
+    vectors.list[0].expect = super::Expect::Refused("signature_mismatch".into());
+    let results = run_vectors(&provider, &vectors);
+    assert_eq!(results[0].problem.as_deref(), Some("it was accepted"));
+    assert_eq!(results[1].problem.as_deref(), Some("no vector shows that it accepts anything"));
+}
+
+#[test]
+fn the_least_entry_of_ones_own_has_a_default_for_everything_else() {
+    let text = "name: own\nsignature: { header: X-Sig }\nalgorithm: hmac-sha256\nsigned: \"{body}\"\n";
+    let mut problems = Problems::new();
+    let own = Provider::read(&yaml::parse(text).unwrap(), "", &mut problems).unwrap();
+    assert_eq!((own.title.as_str(), own.methods.as_slice()), ("own", &["POST".to_owned()][..]));
+    assert_eq!(own.refusal_status, 401);
+    assert_eq!(own.tolerance, None);
+    assert_eq!(own.event.key, ["body".parse().unwrap()]);
+}
+
+#[test]
+fn an_id_that_is_not_signed_never_becomes_the_key_by_itself() {
+    let with = |event: &str, algorithm: &str| {
+        let signed = if algorithm == "token" { "" } else { "signed: \"{body}\"\n" };
+        let text = format!(
+            "name: own\nsignature: {{ header: X-Sig }}\nalgorithm: {algorithm}\n{signed}event: {event}\n"
+        );
+        let own = Provider::read(&yaml::parse(&text).unwrap(), "", &mut Problems::new()).unwrap();
+        (own.event.key.iter().map(ToString::to_string).collect::<Vec<_>>().join(" + "), own.id_signed)
+    };
+    assert_eq!(with("{ id: header:X-Id }", "hmac-sha256"), ("body".into(), false));
+    assert_eq!(with("{ id: json:/id }", "hmac-sha256"), ("json:/id".into(), true));
+    assert_eq!(with("{ id: [json:/id, json:/ids/0] }", "hmac-sha256"), ("json:/id|json:/ids/0".into(), true));
+    assert_eq!(with("{ id: json:/id }", "token"), ("body".into(), false));
+    assert_eq!(with("{ id: json:/id, key: [json:/a, json:/b] }", "hmac-sha256").0, "json:/a + json:/b");
+}
+
+#[test]
+fn every_mistake_of_an_entry_is_found_at_once_with_its_place() {
+    let found = problems(
+        "name: My Sender\n\
+         signature: { heder: X-Sig, encoding: hexx }\n\
+         algorithm: hmac-sha265\n\
+         signed: \"{body\"\n\
+         timestamp: { header: X-Time, tolerance: soon }\n\
+         event: { id: jsn:/id }\n\
+         retry: { never: true, span: 3d }\n\
+         colour: red\n",
+    );
+    for expected in [
+        "own.yaml:1:7 name: a provider's name is made of",
+        "own.yaml:2:14 signature.heder: unknown key `heder`; did you mean `header`?",
+        "own.yaml:2:38 signature.encoding: `hexx` is not one of hex, base64, base64url, text; did you mean `hex`?",
+        "own.yaml:3:12 algorithm: `hmac-sha265` is not one of",
+        "own.yaml:4:9 signed: a brace stands alone",
+        "own.yaml:5:41 timestamp.tolerance: `soon` is not a duration",
+        "own.yaml:6:14 event.id: `jsn:/id`",
+        "own.yaml:7:17 retry.never: a sender that never retries",
+        "own.yaml:8:1 colour: unknown key `colour`",
+    ] {
+        assert!(found.contains(expected), "{expected}\nis not in\n{found}");
+    }
+}
+
+#[test]
+fn what_a_scheme_cannot_mean_is_said_when_it_is_read() {
+    let unsigned_time = problems(
+        "name: own\nsignature: { header: X-Sig }\nalgorithm: hmac-sha256\nsigned: \"{body}\"\ntimestamp: { header: X-Time }\n",
+    );
+    assert!(unsigned_time.contains("anyone could write a fresh one"), "{unsigned_time}");
+    let mac_for_anyone = problems(
+        "name: own\nsignature: { header: X-Sig }\nalgorithm: hmac-sha256\nsigned: \"{body}\"\n\
+         challenges: [ { method: GET, when: { \"query:c\": { present: true } }, answer: { body: \"{hmac_hex:query:c}\" } } ]\n",
+    );
+    assert!(mac_for_anyone.contains("say `signed: true`"), "{mac_for_anyone}");
+}
+
+#[test]
+fn a_sender_of_a_mapping_takes_its_name_from_the_key() {
+    let node = yaml::parse("signature: { header: X-Sig }\nalgorithm: token\n").unwrap();
+    let mut problems = Problems::new();
+    let own = Provider::read_named("mine", &node, "providers.mine", &mut problems);
+    assert_eq!(own.map(|own| own.name).as_deref(), Some("mine"), "{}", problems.render("gateway.yaml"));
+    let node = yaml::parse("name: yours\nsignature: { header: X-Sig }\nalgorithm: token\n").unwrap();
+    assert!(Provider::read_named("mine", &node, "providers.mine", &mut problems).is_none());
+    assert!(
+        problems
+            .render("gateway.yaml")
+            .contains("gateway.yaml:1:7 providers.mine.name: this entry is called `mine`")
+    );
+}
