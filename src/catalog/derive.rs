@@ -99,18 +99,14 @@ impl Checks<'_, '_> {
             trial.delivery.headers.remove(name);
         });
         self.refused("an empty signature", None, insert(""));
-        let mut shorter = value.clone();
-        shorter.pop();
-        self.refused("a truncated signature", None, insert(&shorter));
-        for more in ["0", "zz", "\u{20}x"] {
-            self.refused(
-                &format!("a signature followed by {more:?}"),
-                None,
-                insert(&format!("{value}{more}")),
-            );
-        }
-        if form.signature.layout == Layout::Single && form.algorithm != Algorithm::Token {
-            self.refused("its last character changed", None, insert(&other_end(&value)));
+        let layout = &form.signature.layout;
+        let each = |change: fn(&str) -> String| insert(&with_each_signature(&value, layout, change));
+        self.refused("a truncated signature", None, each(shorter));
+        self.refused("a signature followed by `0`", None, each(|text| format!("{text}0")));
+        self.refused("a signature followed by `zz`", None, each(|text| format!("{text}zz")));
+        self.refused("a signature with its last character changed", None, each(other_end));
+        if form.signature.layout == Layout::Single {
+            self.refused("a signature followed by ` x`", None, each(|text| format!("{text} x")));
         }
         if form.signature.layout == Layout::Single {
             self.refused("a repeated signature header", Some("signature_malformed"), |trial| {
@@ -178,6 +174,36 @@ fn changed(secret: &Secret) -> Secret {
         *byte = if *byte == b'0' { b'1' } else { b'0' };
     }
     Secret::new(bytes)
+}
+
+/// The header's text with every signature in it changed, and nothing else.
+fn with_each_signature(text: &str, layout: &Layout, change: fn(&str) -> String) -> String {
+    let items = |separator: char, is_signature: &dyn Fn(usize, &str) -> bool| {
+        let items = text.split(separator).enumerate();
+        let changed =
+            items.map(|(index, item)| if is_signature(index, item) { change(item) } else { item.to_owned() });
+        changed.collect::<Vec<_>>().join(&separator.to_string())
+    };
+    let named =
+        |item: &str, name: &str, mark: char| item.trim().split_once(mark).is_some_and(|(n, _)| n == name);
+    match layout {
+        Layout::Single => change(text),
+        Layout::Pairs { separator, signature, .. } => {
+            items(*separator, &|_, item| named(item, signature, '='))
+        }
+        Layout::List { separator } => items(*separator, &|_, _| true),
+        Layout::Versioned { separator, versions } => {
+            items(*separator, &|_, item| versions.iter().any(|version| named(item, version, ',')))
+        }
+        Layout::Positional { separator } => items(*separator, &|index, _| index > 0),
+    }
+}
+
+/// The text without its last letter or digit. Padding goes as well: without it alone the same bytes would be meant.
+fn shorter(text: &str) -> String {
+    let mut shorter = text.trim_end_matches('=').to_owned();
+    shorter.pop();
+    shorter
 }
 
 /// The text with its last letter or digit changed, what follows it (padding) kept.
