@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::secret::Secret;
 use crate::time::UnixTime;
-use crate::verify::{Algorithm, Alternative, Layout, Location, TimestampSource, Verified};
+use crate::verify::{Alternative, Layout, Location, TimestampSource, Verified};
 
 use super::run::{Trial, VectorResult};
 
