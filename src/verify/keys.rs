@@ -2,20 +2,28 @@
 
 use std::fmt;
 
-use crate::secret::NamedSecret;
+use base64::Engine as _;
+use zeroize::Zeroizing;
 
-use super::scheme::Scheme;
+use crate::secret::{NamedSecret, Secret};
 
-/// A route's secrets, prepared for every form of its scheme. It can only be made by [`Scheme::prepare`].
+use super::encoding::BASE64;
+use super::mac::{Sink, State, sha256};
+use super::public_key::{self, PublicKey, Use};
+use super::scheme::{Algorithm, Alternative, JwtAlgorithm, JwtForm, KeyEncoding, KeyForm, Scheme, Sha};
+
+/// A route's secrets, prepared for every form of its scheme. Only [`Scheme::prepare`] makes one.
 #[derive(Clone)]
 pub struct Keys {
     secrets: usize,
+    /// For every form of the scheme, for every secret.
+    forms: Vec<Vec<Key>>,
 }
 
 /// Why a secret cannot be a key of its scheme. Never holds any part of the secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyError {
-    /// There is nothing in it.
+    /// There is nothing in it, or nothing but its prefix.
     Empty,
     /// It is not written in the alphabet its sender uses.
     NotEncoded {
@@ -31,15 +39,41 @@ pub enum KeyError {
     NotUserAndPassword,
 }
 
+/// One secret, ready for one form.
+#[derive(Clone)]
+pub(crate) enum Key {
+    /// The HMAC's state after its key.
+    Mac(State),
+    /// A digest's state before anything, and the secret that its template writes.
+    Digest { start: State, secret: Secret },
+    /// One key, or all of a key set.
+    Public(Vec<PublicKey>),
+    /// The SHA-256 of the token, so that comparing takes the same time whatever the lengths.
+    Token([u8; 32]),
+    /// The HMAC's state for each algorithm that the sender's JWTs may name.
+    JwtMac(Vec<(JwtAlgorithm, State)>),
+}
+
 impl Scheme {
     /// Makes keys of the secrets.
     ///
     /// # Errors
     /// Every secret that cannot be a key, with its index.
     pub fn prepare(&self, secrets: &[NamedSecret]) -> Result<Keys, Vec<(usize, KeyError)>> {
-        let empty = secrets.iter().enumerate().filter(|(_, named)| named.secret.is_empty());
-        let errors: Vec<_> = empty.map(|(index, _)| (index, KeyError::Empty)).collect();
-        if errors.is_empty() { Ok(Keys { secrets: secrets.len() }) } else { Err(errors) }
+        let mut errors: Vec<(usize, KeyError)> = Vec::new();
+        let mut forms = Vec::with_capacity(self.alternatives.len());
+        for alternative in &self.alternatives {
+            let mut keys = Vec::with_capacity(secrets.len());
+            for (index, named) in secrets.iter().enumerate() {
+                match prepare(alternative, &named.secret) {
+                    Ok(key) => keys.push(key),
+                    Err(error) if errors.contains(&(index, error.clone())) => {}
+                    Err(error) => errors.push((index, error)),
+                }
+            }
+            forms.push(keys);
+        }
+        if errors.is_empty() { Ok(Keys { secrets: secrets.len(), forms }) } else { Err(errors) }
     }
 }
 
@@ -59,8 +93,49 @@ impl Keys {
     /// The MAC of a message under the first secret, for challenges that are answered with one.
     /// `None` if the scheme's key makes no MAC.
     #[must_use]
-    pub fn mac(&self, _message: &[u8]) -> Option<Vec<u8>> {
-        None
+    pub fn mac(&self, message: &[u8]) -> Option<Vec<u8>> {
+        match self.forms.first()?.first()? {
+            Key::Mac(start) => {
+                let mut state = start.clone();
+                state.write(message);
+                Some(state.finish().into_vec())
+            }
+            Key::Digest { .. } | Key::Public(_) | Key::Token(_) | Key::JwtMac(_) => None,
+        }
+    }
+
+    /// The keys for one form of the scheme.
+    pub(crate) fn of_form(&self, index: usize) -> &[Key] {
+        self.forms.get(index).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl KeyForm {
+    /// The key's bytes.
+    pub(crate) fn decode(&self, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let stored = secret.expose();
+        let prefix = self.strip_prefix.as_deref().unwrap_or_default().as_bytes();
+        let text = stored.strip_prefix(prefix).unwrap_or(stored);
+        let bytes = match self.encoding {
+            KeyEncoding::Utf8 => text.to_vec(),
+            KeyEncoding::Base64 => {
+                BASE64.decode(text).map_err(|_| KeyError::NotEncoded { expected: "base64" })?
+            }
+            KeyEncoding::Hex => hex::decode(text).map_err(|_| KeyError::NotEncoded { expected: "hex" })?,
+        };
+        if bytes.is_empty() { Err(KeyError::Empty) } else { Ok(Zeroizing::new(bytes)) }
+    }
+}
+
+impl JwtAlgorithm {
+    /// The hash of its HMAC, if it is one.
+    pub(crate) fn hmac(self) -> Option<Sha> {
+        match self {
+            Self::Hs256 => Some(Sha::Sha256),
+            Self::Hs384 => Some(Sha::Sha384),
+            Self::Hs512 => Some(Sha::Sha512),
+            Self::Rs256 | Self::Rs512 | Self::Ps256 | Self::Es256 | Self::EdDsa => None,
+        }
     }
 }
 
@@ -84,3 +159,111 @@ impl fmt::Display for KeyError {
 }
 
 impl std::error::Error for KeyError {}
+
+fn prepare(alternative: &Alternative, secret: &Secret) -> Result<Key, KeyError> {
+    let decoded = || alternative.key.decode(secret);
+    if secret.is_empty() {
+        return Err(KeyError::Empty);
+    }
+    match &alternative.algorithm {
+        Algorithm::Hmac(sha) => State::hmac(*sha, &decoded()?).map(Key::Mac).ok_or(KeyError::Empty),
+        Algorithm::Digest(sha) => {
+            Ok(Key::Digest { start: State::digest(*sha), secret: Secret::new(decoded()?.to_vec()) })
+        }
+        Algorithm::Token => Ok(Key::Token(sha256(&decoded()?))),
+        Algorithm::Basic => {
+            let credentials = decoded()?;
+            if credentials.contains(&b':') {
+                Ok(Key::Token(sha256(&credentials)))
+            } else {
+                Err(KeyError::NotUserAndPassword)
+            }
+        }
+        Algorithm::Jwt(form) => prepare_jwt(form, &alternative.key, secret),
+        Algorithm::Ed25519 | Algorithm::EcdsaP256 { .. } | Algorithm::RsaPkcs1(_) | Algorithm::RsaPss(_) => {
+            let uses: Vec<Use> = Use::of(&alternative.algorithm).into_iter().collect();
+            public(&uses, &alternative.key, secret)
+        }
+    }
+}
+
+/// Either MACs or public keys, by the sender's algorithms alone: a public key can never become a HMAC's key.
+fn prepare_jwt(form: &JwtForm, key: &KeyForm, secret: &Secret) -> Result<Key, KeyError> {
+    let uses: Vec<Use> = form.algorithms.iter().filter_map(|algorithm| Use::of_jwt(*algorithm)).collect();
+    if !uses.is_empty() {
+        return public(&uses, key, secret);
+    }
+    let bytes = key.decode(secret)?;
+    let macs = form.algorithms.iter().filter_map(|algorithm| {
+        let state = State::hmac(algorithm.hmac()?, &bytes)?;
+        Some((*algorithm, state))
+    });
+    Ok(Key::JwtMac(macs.collect()))
+}
+
+fn public(uses: &[Use], form: &KeyForm, secret: &Secret) -> Result<Key, KeyError> {
+    let stored = secret.expose();
+    let prefix = form.strip_prefix.as_deref().unwrap_or_default().as_bytes();
+    let bytes = stored.strip_prefix(prefix).unwrap_or(stored);
+    public_key::read(bytes, uses).map(Key::Public).map_err(|why| KeyError::NotAPublicKey { why })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scheme(algorithm: Algorithm, encoding: KeyEncoding, strip: Option<&str>) -> Scheme {
+        let mut alternative = Alternative::new("header:x".parse().unwrap(), "{body}".parse().unwrap());
+        alternative.algorithm = algorithm;
+        alternative.key = KeyForm { encoding, strip_prefix: strip.map(str::to_owned) };
+        Scheme { alternatives: vec![alternative] }
+    }
+
+    fn prepare(scheme: &Scheme, secrets: &[&str]) -> Result<Keys, Vec<(usize, KeyError)>> {
+        let named =
+            |text: &&str| NamedSecret { name: String::new(), secret: Secret::new(text.as_bytes().to_vec()) };
+        scheme.prepare(&secrets.iter().map(named).collect::<Vec<_>>())
+    }
+
+    const HMAC: Algorithm = Algorithm::Hmac(Sha::Sha256);
+
+    #[test]
+    fn an_empty_secret_is_never_a_key() {
+        for algorithm in Algorithm::WORDS {
+            let scheme = scheme(algorithm.parse().unwrap(), KeyEncoding::Utf8, None);
+            assert!(prepare(&scheme, &[""]).is_err(), "{algorithm}");
+        }
+        let only_a_prefix = scheme(HMAC, KeyEncoding::Base64, Some("whsec_"));
+        assert_eq!(prepare(&only_a_prefix, &["whsec_"]).unwrap_err(), [(0, KeyError::Empty)]);
+    }
+
+    #[test]
+    fn every_secret_of_the_wrong_alphabet_is_named() {
+        let base64 = scheme(HMAC, KeyEncoding::Base64, Some("whsec_"));
+        assert_eq!(prepare(&base64, &["whsec_AAAA", "AAAAAA", "AAAAAA=="]).unwrap().len(), 3);
+        let wrong = KeyError::NotEncoded { expected: "base64" };
+        assert_eq!(
+            prepare(&base64, &["whsec-AAAA", "AAAA", "!"]).unwrap_err(),
+            [(0, wrong.clone()), (2, wrong)]
+        );
+        assert!(prepare(&scheme(HMAC, KeyEncoding::Hex, None), &["0g"]).is_err());
+        assert!(prepare(&scheme(Algorithm::Basic, KeyEncoding::Utf8, None), &["user"]).is_err());
+    }
+
+    #[test]
+    fn a_mac_for_challenges_is_made_with_the_first_secret() {
+        let keys = prepare(&scheme(HMAC, KeyEncoding::Utf8, None), &["Jefe", "other"]).unwrap();
+        let mac = keys.mac(b"what do ya want for nothing?").unwrap();
+        assert_eq!(hex::encode(mac), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        assert_eq!(
+            prepare(&scheme(Algorithm::Token, KeyEncoding::Utf8, None), &["a"]).unwrap().mac(b""),
+            None
+        );
+    }
+
+    #[test]
+    fn debug_shows_nothing_of_it() {
+        let keys = prepare(&scheme(HMAC, KeyEncoding::Utf8, None), &["hunter2"]).unwrap();
+        assert_eq!(format!("{keys:?}"), "Keys(1 secret(s))");
+    }
+}

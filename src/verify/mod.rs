@@ -3,16 +3,34 @@
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing))]
 
+mod body;
+mod choose;
+mod content;
 mod delivery;
+mod der;
+mod encoding;
 mod event;
+mod form;
+mod json;
+mod jwt;
 mod keys;
 mod locator;
+mod mac;
+mod private_key;
 mod problems;
+mod public_key;
 mod rejection;
 mod scheme;
 pub mod sign;
+mod signature;
+mod signed;
 mod template;
+mod timestamp;
+mod verdict;
 mod verification;
+
+#[cfg(test)]
+mod tests;
 
 pub use delivery::Head;
 pub use event::{Event, EventKey, EventSpec, MissingPart, event, event_key};

@@ -347,6 +347,23 @@ impl Sha {
     }
 }
 
+impl JwtAlgorithm {
+    /// Its name in a token's header.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Hs384 => "HS384",
+            Self::Hs512 => "HS512",
+            Self::Rs256 => "RS256",
+            Self::Rs512 => "RS512",
+            Self::Ps256 => "PS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+}
+
 /// A word of the provider language that is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownWord {

@@ -1,11 +1,28 @@
-//! The sender's side: the headers with which a delivery would arrive.
+//! The sender's side: what a delivery looks like after its sender has signed it.
 
 use std::fmt;
+
+use base64::Engine as _;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value};
 
 use crate::secret::Secret;
 use crate::time::UnixTime;
 
-use super::scheme::Scheme;
+use super::body::{Body, Place};
+use super::content::{self, Context, SecretSink, UrlVariant};
+use super::delivery::Head;
+use super::encoding::{BASE64, encode};
+use super::locator::{Location, Step};
+use super::mac::{self, Sink, State};
+use super::private_key;
+use super::public_key::Use;
+use super::scheme::{
+    Algorithm, Alternative, Encoding, JwtForm, Layout, Scheme, Subject, Test, TimestampSource,
+};
+use super::template::Part;
+use super::timestamp;
 
 /// What is to be signed.
 #[derive(Clone, Debug)]
@@ -15,7 +32,7 @@ pub struct SignRequest<'a> {
     /// The whole URL as the sender would call it.
     pub url: &'a str,
     /// Headers that the delivery has anyway, such as `content-type`.
-    pub headers: &'a http::HeaderMap,
+    pub headers: &'a HeaderMap,
     /// The body.
     pub body: &'a [u8],
     /// The delivery's id, for senders that sign one. Made from the time if it is left out.
@@ -24,13 +41,13 @@ pub struct SignRequest<'a> {
     pub timestamp: UnixTime,
 }
 
-/// What a sender adds to a delivery.
+/// What becomes of a delivery when its sender signs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {
     /// The headers it adds.
     pub headers: Vec<(String, String)>,
-    /// The target it calls, with the query parameters it adds.
-    pub target: String,
+    /// The whole URL it calls, with the query parameters it adds.
+    pub url: String,
     /// The body it sends, with the fields it adds.
     pub body: Vec<u8>,
 }
@@ -46,22 +63,373 @@ pub enum SignError {
     Unsupported(&'static str),
 }
 
-/// Signs a delivery as its sender would, with the first form of the scheme whose conditions hold.
+/// Signs a delivery as its sender would, in the first form of the scheme that the delivery can have.
 ///
 /// Schemes with public keys need the private key as PEM (PKCS#8).
 ///
 /// # Errors
 /// A secret of another kind, or a delivery without something that is signed.
 pub fn sign(scheme: &Scheme, secret: &Secret, request: &SignRequest<'_>) -> Result<Signed, SignError> {
-    let _ = (scheme, secret, request);
-    Err(SignError::Unsupported("this form"))
+    let mut failure = SignError::Unsupported("a signature of this scheme for this delivery");
+    for alternative in &scheme.alternatives {
+        match Draft::new(request).and_then(|draft| draft.sign(alternative, secret, request)) {
+            Ok(signed) => return Ok(signed),
+            // That the delivery has another form says less than why it cannot be signed in its own.
+            Err(SignError::Unsupported(OTHER_FORM)) => {}
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+const OTHER_FORM: &str = "a delivery of another form";
+
+/// A delivery while it is being signed.
+struct Draft {
+    origin: String,
+    target: String,
+    headers: HeaderMap,
+    added: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Draft {
+    fn new(request: &SignRequest<'_>) -> Result<Self, SignError> {
+        let url = request.url;
+        let after_scheme = url.find("://").and_then(|at| at.checked_add(3)).unwrap_or(0);
+        let path = url
+            .get(after_scheme..)
+            .and_then(|rest| rest.find(['/', '?']))
+            .and_then(|at| at.checked_add(after_scheme));
+        let (origin, target) = url.split_at_checked(path.unwrap_or(url.len())).unwrap_or((url, ""));
+        if after_scheme == 0 || origin.len() <= after_scheme {
+            return Err(SignError::Lacks("a whole URL such as https://hooks.example.com/path".to_owned()));
+        }
+        let slash = if target.starts_with('/') { "" } else { "/" };
+        Ok(Self {
+            origin: origin.to_owned(),
+            target: format!("{slash}{target}"),
+            headers: request.headers.clone(),
+            added: Vec::new(),
+            body: request.body.to_vec(),
+        })
+    }
+
+    fn sign(
+        mut self,
+        alternative: &Alternative,
+        secret: &Secret,
+        request: &SignRequest<'_>,
+    ) -> Result<Signed, SignError> {
+        self.write_body_digest(alternative)?;
+        self.meet_conditions(alternative, request)?;
+        let id = request.id.map_or_else(|| format!("msg_{}", request.timestamp.millis()), str::to_owned);
+        let time = self.write_timestamp(alternative, request)?;
+        let parts = alternative.signed.first().map_or(&[][..], |template| template.parts());
+        let mut pairs = Vec::new();
+        for part in parts {
+            match part {
+                Part::Header(name) if !self.headers.contains_key(name) => self.add_header(name, &id)?,
+                Part::Pair(name) => pairs.push((name.clone(), id.clone())),
+                _ => {}
+            }
+        }
+        let text = match &alternative.algorithm {
+            Algorithm::Token => text_of(&alternative.key.decode(secret).map_err(key_error)?)?,
+            Algorithm::Basic => {
+                format!(
+                    "Basic {}",
+                    BASE64.encode(alternative.key.decode(secret).map_err(key_error)?.as_slice())
+                )
+            }
+            Algorithm::Jwt(form) => self.token(form, alternative, secret, request)?,
+            _ => {
+                let beside: Vec<String> =
+                    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                let signature = self.signature(
+                    alternative,
+                    secret,
+                    request,
+                    &beside.join(&separator(alternative)),
+                    time.as_deref(),
+                )?;
+                encode(&signature, alternative.signature.encoding)
+            }
+        };
+        let text = lay_out(alternative, &text, time.as_deref(), &pairs);
+        self.put(&alternative.signature.location, &text, alternative.covers_body())?;
+        Ok(Signed { headers: self.added, url: format!("{}{}", self.origin, self.target), body: self.body })
+    }
+
+    fn head<'h>(&'h self, request: &'h SignRequest<'_>) -> Head<'h> {
+        Head {
+            method: request.method,
+            target: &self.target,
+            origin: Some(&self.origin),
+            headers: &self.headers,
+        }
+    }
+
+    /// Adds the headers by which the receiver knows this form, if the delivery does not contradict it.
+    fn meet_conditions(
+        &mut self,
+        alternative: &Alternative,
+        request: &SignRequest<'_>,
+    ) -> Result<(), SignError> {
+        for condition in &alternative.when {
+            match (&condition.subject, &condition.test) {
+                (Subject::Header(name), Test::Equals(value) | Test::StartsWith(value))
+                    if !self.headers.contains_key(name)
+                        && Location::Header(name.clone()) != alternative.signature.location =>
+                {
+                    self.add_header(name, value)?;
+                }
+                _ => {}
+            }
+        }
+        // The signature's own place may be the mark; it is written last.
+        let mut rest = alternative.clone();
+        rest.when.retain(|condition| match &condition.subject {
+            Subject::Header(name) => Location::Header(name.clone()) != alternative.signature.location,
+            Subject::Query(name) => Location::Query(name.clone()) != alternative.signature.location,
+        });
+        if rest.is_for(&self.head(request)) { Ok(()) } else { Err(SignError::Unsupported(OTHER_FORM)) }
+    }
+
+    fn write_body_digest(&mut self, alternative: &Alternative) -> Result<(), SignError> {
+        let Some(form) = &alternative.body_digest else { return Ok(()) };
+        let digest = mac::digest(form.digest, &self.body);
+        let text = format!("{}{}", form.prefix, encode(&digest, form.encoding));
+        self.put(&form.location, &text, true)
+    }
+
+    /// Writes the send time where it has a place of its own, and says how it is written.
+    fn write_timestamp(
+        &mut self,
+        alternative: &Alternative,
+        request: &SignRequest<'_>,
+    ) -> Result<Option<String>, SignError> {
+        let Some(form) = &alternative.timestamp else { return Ok(None) };
+        let text = timestamp::format(request.timestamp, form.unit);
+        let text =
+            text.ok_or_else(|| SignError::Lacks("a time that this sender's form can express".to_owned()))?;
+        match &form.source {
+            TimestampSource::Signature | TimestampSource::Claim(_) => {}
+            TimestampSource::Header(name) => self.add_header(name, &text)?,
+            TimestampSource::Query(name) => self.put(&Location::Query(name.clone()), &text, true)?,
+            TimestampSource::Json(pointer) => {
+                let head = self.head(request);
+                let body = Body::read(alternative, &head, &self.body);
+                return match body.json(pointer) {
+                    Place::Text(text) => Ok(Some(text.into_owned())),
+                    Place::Absent | Place::Bad(_) => {
+                        Err(SignError::Lacks(format!("the send time at json:{pointer}")))
+                    }
+                };
+            }
+        }
+        Ok(Some(text))
+    }
+
+    fn signature(
+        &self,
+        alternative: &Alternative,
+        secret: &Secret,
+        request: &SignRequest<'_>,
+        beside: &str,
+        time: Option<&str>,
+    ) -> Result<Vec<u8>, SignError> {
+        let head = self.head(request);
+        let body = Body::read(alternative, &head, &self.body);
+        let context = Context {
+            alternative,
+            head: &head,
+            signature: beside,
+            timestamp: time,
+            body: Some(&body),
+            url: UrlVariant::AsKnown,
+        };
+        let template =
+            alternative.signed.first().ok_or(SignError::Unsupported("a scheme without `signed`"))?;
+        let key = || alternative.key.decode(secret).map_err(key_error);
+        let lacks = |rejection: super::Rejection| SignError::Lacks(rejection.to_string());
+        let state = match &alternative.algorithm {
+            Algorithm::Hmac(sha) => State::hmac(*sha, &key()?),
+            Algorithm::Digest(sha) => Some(State::digest(*sha)),
+            _ => None,
+        };
+        if let Some(state) = state {
+            let mut sink = Keyed { state, key: &key()? };
+            content::write(template.parts(), &context, &mut sink).map_err(lacks)?;
+            return Ok(sink.state.finish().into_vec());
+        }
+        let wanted = Use::of(&alternative.algorithm).ok_or(SignError::Unsupported("this algorithm"))?;
+        let mut message = Vec::new();
+        content::write(template.parts(), &context, &mut message).map_err(lacks)?;
+        private_key::sign(secret.expose(), wanted, &message)
+    }
+
+    fn token(
+        &self,
+        form: &JwtForm,
+        alternative: &Alternative,
+        secret: &Secret,
+        request: &SignRequest<'_>,
+    ) -> Result<String, SignError> {
+        let algorithm =
+            *form.algorithms.first().ok_or(SignError::Unsupported("a JWT without an algorithm"))?;
+        let mut claims = Map::new();
+        let now = request.timestamp.seconds();
+        claims.insert("iat".to_owned(), now.into());
+        claims.insert("exp".to_owned(), now.saturating_add(300).into());
+        if let Some(TimestampSource::Claim(name)) = alternative.timestamp.as_ref().map(|time| &time.source) {
+            claims.insert(name.clone(), now.into());
+        }
+        for (name, value) in [("iss", &form.issuer), ("aud", &form.audience)] {
+            if let Some(value) = value {
+                claims.insert(name.to_owned(), value.clone().into());
+            }
+        }
+        if let Some(claim) = &form.body_hash {
+            let digest = encode(&mac::digest(claim.digest, &self.body), claim.encoding);
+            claims.insert(claim.claim.clone(), digest.into());
+        }
+        let header = format!(r#"{{"alg":"{}","typ":"JWT"}}"#, algorithm.word());
+        let part = |bytes: &[u8]| encode(bytes, Encoding::Base64Url);
+        let signed =
+            format!("{}.{}", part(header.as_bytes()), part(Value::Object(claims).to_string().as_bytes()));
+        let signature = match (algorithm.hmac(), Use::of_jwt(algorithm)) {
+            (Some(sha), _) => {
+                let key = alternative.key.decode(secret).map_err(key_error)?;
+                let mut state = State::hmac(sha, &key).ok_or(SignError::Unsupported("this key"))?;
+                state.write(signed.as_bytes());
+                state.finish().into_vec()
+            }
+            (None, Some(wanted)) => private_key::sign(secret.expose(), wanted, signed.as_bytes())?,
+            (None, None) => return Err(SignError::Unsupported("this algorithm")),
+        };
+        Ok(format!("{signed}.{}", part(&signature)))
+    }
+
+    /// Puts a text where the receiver looks for it. `body_is_signed` forbids changing the body.
+    fn put(&mut self, location: &Location, text: &str, body_is_signed: bool) -> Result<(), SignError> {
+        match location {
+            Location::Header(name) => self.add_header(name, text),
+            Location::Query(name) => {
+                let mark = if self.target.contains('?') { '&' } else { '?' };
+                self.target.push(mark);
+                self.target.push_str(&parameter(name, text));
+                Ok(())
+            }
+            Location::Form(_) | Location::Json(_) if body_is_signed => {
+                Err(SignError::Unsupported("a signature that stands in the body it covers"))
+            }
+            Location::Form(name) => {
+                if !self.body.is_empty() {
+                    self.body.push(b'&');
+                }
+                self.body.extend_from_slice(parameter(name, text).as_bytes());
+                Ok(())
+            }
+            Location::Json(pointer) => {
+                let mut tree: Value = serde_json::from_slice(&self.body).map_err(|_| {
+                    SignError::Lacks("a JSON body that the signature can stand in".to_owned())
+                })?;
+                let mut place = &mut tree;
+                for step in pointer.steps() {
+                    let member = match (place, step) {
+                        (Value::Object(map), Step::Key(key)) => {
+                            map.entry(key.as_str()).or_insert(Value::Object(Map::new()))
+                        }
+                        _ => return Err(SignError::Lacks(format!("an object on the way to json:{pointer}"))),
+                    };
+                    place = member;
+                }
+                *place = Value::String(text.to_owned());
+                self.body = tree.to_string().into_bytes();
+                Ok(())
+            }
+        }
+    }
+
+    fn add_header(&mut self, name: &HeaderName, text: &str) -> Result<(), SignError> {
+        let value = HeaderValue::from_str(text)
+            .map_err(|_| SignError::Lacks(format!("a text that can stand in the header {name}")))?;
+        self.headers.insert(name.clone(), value);
+        self.added.retain(|(added, _)| added != name.as_str());
+        self.added.push((name.to_string(), text.to_owned()));
+        Ok(())
+    }
+}
+
+/// A hash that knows its key, for plain digests.
+struct Keyed<'k> {
+    state: State,
+    key: &'k [u8],
+}
+
+impl Sink for Keyed<'_> {
+    fn write(&mut self, bytes: &[u8]) {
+        self.state.write(bytes);
+    }
+}
+
+impl SecretSink for Keyed<'_> {
+    fn write_secret(&mut self) {
+        self.state.write(self.key);
+    }
+}
+
+fn separator(alternative: &Alternative) -> String {
+    match alternative.signature.layout {
+        Layout::Pairs { separator, .. } => separator.to_string(),
+        _ => String::new(),
+    }
+}
+
+fn lay_out(
+    alternative: &Alternative,
+    signature: &str,
+    time: Option<&str>,
+    pairs: &[(String, String)],
+) -> String {
+    let prefix = match alternative.algorithm {
+        Algorithm::Basic => "",
+        _ => alternative.signature.prefix.as_str(),
+    };
+    let text = match &alternative.signature.layout {
+        Layout::Single | Layout::List { .. } => signature.to_owned(),
+        Layout::Pairs { separator, signature: name, timestamp } => {
+            let time = timestamp.iter().zip(time).map(|(name, time)| format!("{name}={time}"));
+            let beside = pairs.iter().map(|(name, value)| format!("{name}={value}"));
+            let all: Vec<String> = time.chain(beside).chain([format!("{name}={signature}")]).collect();
+            all.join(&separator.to_string())
+        }
+        Layout::Versioned { versions, .. } => {
+            format!("{},{signature}", versions.first().map_or("", String::as_str))
+        }
+        Layout::Positional { separator } => format!("{}{separator}{signature}", time.unwrap_or_default()),
+    };
+    format!("{prefix}{text}")
+}
+
+fn parameter(name: &str, text: &str) -> String {
+    format!("{}={}", utf8_percent_encode(name, NON_ALPHANUMERIC), utf8_percent_encode(text, NON_ALPHANUMERIC))
+}
+
+fn text_of(bytes: &[u8]) -> Result<String, SignError> {
+    String::from_utf8(bytes.to_vec()).map_err(|_| SignError::Key("a token is text".to_owned()))
+}
+
+fn key_error(error: super::KeyError) -> SignError {
+    SignError::Key(error.to_string())
 }
 
 impl fmt::Display for SignError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Key(why) => write!(f, "the secret cannot sign for this sender: {why}"),
-            Self::Lacks(what) => write!(f, "this sender signs something that is not there: {what}"),
+            Self::Lacks(what) => write!(f, "what this sender signs is not there: {what}"),
             Self::Unsupported(what) => write!(f, "{what} cannot be made here, only checked"),
         }
     }

@@ -1,16 +1,38 @@
 //! One delivery's verification: begun with the head, fed with the body, finished with a verdict.
 
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use smallvec::SmallVec;
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::secret::Secret;
 use crate::time::{Tolerance, UnixTime};
 
+use super::body::{self, Body, Place, locate};
+use super::choose::choose;
+use super::content::{self, Context, Discard, SecretSink, UrlVariant, url_variants};
 use super::delivery::Head;
-use super::keys::Keys;
+use super::encoding::{self, BASE64, Bytes};
+use super::jwt::{self, Token};
+use super::keys::{Key, Keys};
+use super::mac::{self, Sink, State, sha256};
+use super::public_key::Use;
 use super::rejection::Rejection;
-use super::scheme::{Alternative, Scheme};
+use super::scheme::{Algorithm, Alternative, BodyForm, JwtForm, Scheme, Sha, TimestampSource};
+use super::signature::{self, Candidates, SignatureText};
+use super::template::Part;
+use super::timestamp;
+use super::verdict::{Verdict, any_equal, any_success};
 
 /// A verification under way. Nothing is proven until [`Verification::finish`].
 pub struct Verification<'s> {
     alternative: &'s Alternative,
-    keys: &'s Keys,
+    index: usize,
+    keys: &'s [Key],
+    tolerance: Option<Tolerance>,
+    now: UnixTime,
+    work: Work<'s>,
 }
 
 /// Proof that a delivery was verified. Only this module can make one.
@@ -21,6 +43,26 @@ pub struct Verified {
     alternative: usize,
     template: usize,
 }
+
+/// How much is left to do once the head is known.
+#[expect(clippy::large_enum_variant, reason = "one of them per request, on the stack, moved twice")]
+enum Work<'s> {
+    /// The signature stands in the body, or the signed bytes cannot be had in the order in which they come.
+    Whole,
+    /// One running hash for each secret, fed with everything up to and including the body so far.
+    Running { runs: Runs<'s>, candidates: Candidates, timestamp: Option<UnixTime> },
+    /// The head alone decides; the body is only held against a digest, if there is one.
+    Decided { verdict: Verdict, timestamp: Option<UnixTime>, body_hash: Option<Bytes> },
+}
+
+/// A running hash, with the secret that a plain digest's template writes.
+struct Run<'s> {
+    state: State,
+    secret: Option<&'s Secret>,
+}
+
+/// Two secrets, as during a rotation, need no allocation.
+type Runs<'s> = SmallVec<[Run<'s>; 2]>;
 
 /// Looks at everything that the head alone can decide.
 ///
@@ -35,11 +77,13 @@ pub fn begin<'s>(
     tolerance: Option<Tolerance>,
     now: UnixTime,
 ) -> Result<Verification<'s>, Rejection> {
-    let _ = (head, tolerance, now);
-    match scheme.alternatives.first() {
-        Some(alternative) => Ok(Verification { alternative, keys }),
-        None => Err(Rejection::SignatureMalformed { what: "the scheme has no form" }),
+    let (index, alternative) = choose(scheme, head)?;
+    let mut verification =
+        Verification { alternative, index, keys: keys.of_form(index), tolerance, now, work: Work::Whole };
+    if alternative.signature.location.is_in_head() {
+        verification.work = verification.examine(head, None)?;
     }
+    Ok(verification)
 }
 
 /// Verifies a delivery that is there as a whole.
@@ -59,19 +103,263 @@ pub fn verify(
     verification.finish(head, body)
 }
 
-impl Verification<'_> {
+impl<'s> Verification<'s> {
     /// Takes the next piece of the body as it came over the wire.
     pub fn update(&mut self, chunk: &[u8]) {
-        let _ = chunk;
+        if let Work::Running { runs, .. } = &mut self.work {
+            runs.write(chunk);
+        }
     }
 
-    /// Decides. `head` and `body` are those of [`begin`] and of all [`Verification::update`]s together.
+    /// Decides. `head` is that of [`begin`], and `body` what all [`Verification::update`]s were given, in one piece.
     ///
     /// # Errors
     /// No signature fits, or the body lacks or breaks what its sender puts there.
-    pub fn finish(self, head: &Head<'_>, body: &[u8]) -> Result<Verified, Rejection> {
-        let _ = (head, body, self.alternative);
-        Err(Rejection::SignatureMismatch { signatures: 0, secrets: self.keys.len() })
+    pub fn finish(mut self, head: &Head<'_>, body: &[u8]) -> Result<Verified, Rejection> {
+        let bytes = body::signed_form(self.alternative.body, head, body)?;
+        let body = Body::read(self.alternative, head, &bytes);
+        let work = match std::mem::replace(&mut self.work, Work::Whole) {
+            Work::Whole => self.examine(head, Some(&body))?,
+            begun => begun,
+        };
+        let (verdict, timestamp) = match work {
+            // Examining with a body always decides.
+            Work::Whole => return Err(malformed("the signature cannot be found")),
+            Work::Running { runs, candidates, timestamp } => {
+                (self.finish_runs(runs, &candidates, head)?, timestamp)
+            }
+            Work::Decided { verdict, timestamp, body_hash } => match body_hash {
+                Some(expected) => (verdict.and(digest_fits(self.body_sha(), &body, &expected)), timestamp),
+                None => (verdict, timestamp),
+            },
+        };
+        // All of this is computed before any of it is answered, so that no part's time tells of another.
+        let timestamp_in_body = self.timestamp_in_body(&body);
+        let digest = self.body_digest(head, &body);
+        let mismatch =
+            Rejection::SignatureMismatch { signatures: verdict.signatures, secrets: self.keys.len() };
+        let (template, secret_index) = verdict.and(digest?).matched().ok_or(mismatch)?;
+        let timestamp = timestamp_in_body?.or(timestamp);
+        Ok(Verified { secret_index, timestamp, alternative: self.index, template })
+    }
+
+    /// Looks at the signature and whatever else is there: the head, or the head and the body.
+    fn examine(&self, head: &Head<'_>, body: Option<&Body<'_>>) -> Result<Work<'s>, Rejection> {
+        let alternative = self.alternative;
+        let location = &alternative.signature.location;
+        let text = match locate(location, head, body) {
+            Place::Text(text) if !text.is_empty() => text,
+            Place::Absent | Place::Text(_) => {
+                return Err(Rejection::SignatureMissing { at: location.clone() });
+            }
+            Place::Bad(what) => return Err(malformed(what)),
+        };
+        match &alternative.algorithm {
+            Algorithm::Basic => Ok(Work::decided(self.compare_token(&basic_credentials(&text)?))),
+            Algorithm::Token => {
+                let text = signature::read(&alternative.signature, &text)?;
+                let verdicts = signature::decode(&alternative.signature, &alternative.algorithm, &text)?;
+                let verdict = verdicts.iter().map(|token| self.compare_token(token)).reduce(Verdict::or);
+                Ok(Work::decided(verdict.unwrap_or_default()))
+            }
+            Algorithm::Jwt(form) => self.examine_jwt(form, &text),
+            Algorithm::Hmac(_)
+            | Algorithm::Digest(_)
+            | Algorithm::Ed25519
+            | Algorithm::EcdsaP256 { .. }
+            | Algorithm::RsaPkcs1(_)
+            | Algorithm::RsaPss(_) => self.examine_signed(&text, head, body),
+        }
+    }
+
+    fn examine_signed(
+        &self,
+        text: &str,
+        head: &Head<'_>,
+        body: Option<&Body<'_>>,
+    ) -> Result<Work<'s>, Rejection> {
+        let alternative = self.alternative;
+        let text = signature::read(&alternative.signature, text)?;
+        let candidates = signature::decode(&alternative.signature, &alternative.algorithm, &text)?;
+        let time_text = timestamp_text(alternative, &text, head, body)?;
+        let timestamp = match &time_text {
+            Some(text) if !self.timestamp_stands_in_body() => Some(self.read_timestamp(text)?),
+            _ => None,
+        };
+        let context = Context {
+            alternative,
+            head,
+            signature: text.whole,
+            timestamp: time_text.as_deref(),
+            body,
+            url: UrlVariant::AsKnown,
+        };
+        if body.is_some() {
+            let verdict = self.judge(&context, &candidates)?;
+            return Ok(Work::Decided { verdict, timestamp, body_hash: None });
+        }
+        if let Some((before, after)) = self.around_body() {
+            let mut runs = self.start();
+            content::write(before, &context, &mut runs)?;
+            content::write(after, &context, &mut Discard)?;
+            return Ok(Work::Running { runs, candidates, timestamp });
+        }
+        any_success(
+            alternative
+                .signed
+                .iter()
+                .map(|template| content::write(template.parts(), &context, &mut Discard)),
+        )?;
+        Ok(Work::Whole)
+    }
+
+    fn examine_jwt(&self, form: &JwtForm, text: &str) -> Result<Work<'s>, Rejection> {
+        let text = signature::read(&self.alternative.signature, text)?;
+        let tokens =
+            text.items.iter().map(|item| Token::read(form, item)).collect::<Result<SmallVec<[_; 1]>, _>>()?;
+        let [token] = tokens.as_slice() else { return Err(malformed("there are several tokens")) };
+        let claims = token.check(form, self.alternative.timestamp.as_ref(), self.tolerance, self.now);
+        let verdict = Verdict::new(1, 0, token.matches(self.keys));
+        if verdict.matched().is_none() {
+            return Err(Rejection::SignatureMismatch { signatures: 1, secrets: self.keys.len() });
+        }
+        let claims = claims?;
+        Ok(Work::Decided { verdict, timestamp: claims.timestamp, body_hash: claims.body_hash })
+    }
+
+    /// Computes what every template, URL and key give and compares it with every signature. All are tried.
+    fn judge(&self, context: &Context<'_>, candidates: &Candidates) -> Result<Verdict, Rejection> {
+        let mut verdict = Verdict::default();
+        let built = self.alternative.signed.iter().enumerate().flat_map(|(index, template)| {
+            url_variants(&self.alternative.url).iter().map(move |url| (index, template.parts(), *url))
+        });
+        any_success(built.map(|(index, parts, url)| {
+            let context = Context { url, ..*context };
+            let compared = match Use::of(&self.alternative.algorithm) {
+                None => {
+                    let mut runs = self.start();
+                    content::write(parts, &context, &mut runs)?;
+                    Verdict::new(candidates.len(), index, compare(runs, candidates))
+                }
+                Some(wanted) => {
+                    let mut message = Vec::new();
+                    content::write(parts, &context, &mut message)?;
+                    let fits = self.keys.iter().map(|key| any_fits(key, wanted, &message, candidates));
+                    Verdict::new(candidates.len(), index, fits)
+                }
+            };
+            verdict = std::mem::take(&mut verdict).or(compared);
+            Ok(())
+        }))?;
+        Ok(verdict)
+    }
+
+    fn finish_runs(
+        &self,
+        mut runs: Runs<'s>,
+        candidates: &Candidates,
+        head: &Head<'_>,
+    ) -> Result<Verdict, Rejection> {
+        if let Some((_, after)) = self.around_body().filter(|(_, after)| !after.is_empty()) {
+            let location = &self.alternative.signature.location;
+            let Place::Text(text) = locate(location, head, None) else {
+                return Err(Rejection::SignatureMissing { at: location.clone() });
+            };
+            let text = signature::read(&self.alternative.signature, &text)?;
+            let time_text = timestamp_text(self.alternative, &text, head, None)?;
+            let context = Context {
+                alternative: self.alternative,
+                head,
+                signature: text.whole,
+                timestamp: time_text.as_deref(),
+                body: None,
+                url: UrlVariant::AsKnown,
+            };
+            content::write(after, &context, &mut runs)?;
+        }
+        Ok(Verdict::new(candidates.len(), 0, compare(runs, candidates)))
+    }
+
+    /// What stands before and after the body, if the signed bytes can be hashed as they come.
+    fn around_body(&self) -> Option<(&'s [Part], &'s [Part])> {
+        let alternative = self.alternative;
+        let [template] = alternative.signed.as_slice() else { return None };
+        let hashed = matches!(alternative.algorithm, Algorithm::Hmac(_) | Algorithm::Digest(_));
+        if !hashed || alternative.body != BodyForm::Wire || alternative.url.ports {
+            return None;
+        }
+        let parts = template.parts();
+        let position = parts.iter().position(Part::needs_body)?;
+        let (before, from_body) = parts.split_at_checked(position)?;
+        let (body, after) = from_body.split_first()?;
+        let late =
+            |part: &Part| part.needs_body() || (*part == Part::Timestamp && self.timestamp_stands_in_body());
+        let streams = *body == Part::Body && !before.iter().chain(after).any(late);
+        streams.then_some((before, after))
+    }
+
+    fn start(&self) -> Runs<'s> {
+        let start = self.keys.iter().filter_map(|key| match key {
+            Key::Mac(state) => Some(Run { state: state.clone(), secret: None }),
+            Key::Digest { start, secret } => Some(Run { state: start.clone(), secret: Some(secret) }),
+            Key::Public(_) | Key::Token(_) | Key::JwtMac(_) => None,
+        });
+        start.collect()
+    }
+
+    fn compare_token(&self, token: &[u8]) -> Verdict {
+        let token = sha256(token);
+        let matched = self.keys.iter().map(|key| match key {
+            Key::Token(expected) => expected.ct_eq(&token),
+            Key::Mac(_) | Key::Digest { .. } | Key::Public(_) | Key::JwtMac(_) => Choice::from(0),
+        });
+        Verdict::new(1, 0, matched)
+    }
+
+    fn timestamp_stands_in_body(&self) -> bool {
+        matches!(self.alternative.timestamp.as_ref().map(|time| &time.source), Some(TimestampSource::Json(_)))
+    }
+
+    fn timestamp_in_body(&self, body: &Body<'_>) -> Result<Option<UnixTime>, Rejection> {
+        let Some(TimestampSource::Json(pointer)) =
+            self.alternative.timestamp.as_ref().map(|time| &time.source)
+        else {
+            return Ok(None);
+        };
+        match body.json(pointer) {
+            Place::Text(text) => self.read_timestamp(&text).map(Some),
+            Place::Absent => Err(Rejection::TimestampMissing),
+            Place::Bad(_) => Err(Rejection::TimestampMalformed),
+        }
+    }
+
+    fn read_timestamp(&self, text: &str) -> Result<UnixTime, Rejection> {
+        let unit = self.alternative.timestamp.as_ref().map(|time| time.unit);
+        let sent = unit.and_then(|unit| timestamp::parse(text, unit)).ok_or(Rejection::TimestampMalformed)?;
+        match self.tolerance.map(|tolerance| (tolerance.check(sent, self.now), tolerance)) {
+            Some((Err(distance), tolerance)) => Err(jwt::outside(distance, tolerance)),
+            Some((Ok(()), _)) | None => Ok(sent),
+        }
+    }
+
+    fn body_sha(&self) -> Sha {
+        match &self.alternative.algorithm {
+            Algorithm::Jwt(JwtForm { body_hash: Some(claim), .. }) => claim.digest,
+            _ => Sha::Sha256,
+        }
+    }
+
+    /// Whether the digest that stands beside the signature is the body's.
+    fn body_digest(&self, head: &Head<'_>, body: &Body<'_>) -> Result<Choice, Rejection> {
+        let Some(form) = &self.alternative.body_digest else { return Ok(Choice::from(1)) };
+        let text = match locate(&form.location, head, Some(body)) {
+            Place::Text(text) => text,
+            Place::Absent => return Err(malformed("the body's digest is missing")),
+            Place::Bad(what) => return Err(malformed(what)),
+        };
+        let digest = text.strip_prefix(&form.prefix).and_then(|text| encoding::decode(text, form.encoding));
+        let digest = digest.ok_or(malformed("the body's digest is not written as this sender writes it"))?;
+        Ok(digest_fits(form.digest, body, &digest))
     }
 }
 
@@ -93,4 +381,83 @@ impl Verified {
     pub fn form(&self) -> (usize, usize) {
         (self.alternative, self.template)
     }
+}
+
+/// The send time's text, if this form has one and its place can be seen already.
+pub(crate) fn timestamp_text<'t>(
+    alternative: &Alternative,
+    signature: &SignatureText<'t>,
+    head: &Head<'t>,
+    body: Option<&'t Body<'t>>,
+) -> Result<Option<Cow<'t, str>>, Rejection> {
+    let place = match alternative.timestamp.as_ref().map(|time| &time.source) {
+        None | Some(TimestampSource::Claim(_)) => return Ok(None),
+        Some(TimestampSource::Signature) => {
+            signature.timestamp.map_or(Place::Absent, |text| Place::Text(Cow::Borrowed(text)))
+        }
+        Some(TimestampSource::Header(name)) => body::header(head, name),
+        Some(TimestampSource::Query(name)) => body::query_parameter(head, name),
+        Some(TimestampSource::Json(pointer)) => match body {
+            None => return Ok(None),
+            Some(body) => body.json(pointer),
+        },
+    };
+    match place {
+        Place::Text(text) if !text.is_empty() => Ok(Some(text)),
+        Place::Absent | Place::Text(_) => Err(Rejection::TimestampMissing),
+        Place::Bad(_) => Err(Rejection::TimestampMalformed),
+    }
+}
+
+impl<'s> Work<'s> {
+    fn decided(verdict: Verdict) -> Self {
+        Self::Decided { verdict, timestamp: None, body_hash: None }
+    }
+}
+
+impl Sink for Runs<'_> {
+    fn write(&mut self, bytes: &[u8]) {
+        for run in self {
+            run.state.write(bytes);
+        }
+    }
+}
+
+impl SecretSink for Runs<'_> {
+    fn write_secret(&mut self) {
+        for run in self {
+            if let Some(secret) = run.secret {
+                run.state.write(secret.expose());
+            }
+        }
+    }
+}
+
+/// For each secret, whether any of the signatures is its own.
+fn compare(runs: Runs<'_>, candidates: &Candidates) -> impl Iterator<Item = Choice> {
+    runs.into_iter().map(|run| any_equal(&run.state.finish(), candidates))
+}
+
+/// Whether any of the signatures is any of these public keys'. All are tried.
+fn any_fits(key: &Key, wanted: Use, message: &[u8], candidates: &Candidates) -> Choice {
+    let Key::Public(keys) = key else { return Choice::from(0) };
+    let pairs = keys.iter().flat_map(|key| candidates.iter().map(move |signature| (key, signature)));
+    let any = pairs.fold(false, |any, (key, signature)| key.verifies(wanted, message, signature) | any);
+    Choice::from(u8::from(any))
+}
+
+fn digest_fits(sha: Sha, body: &Body<'_>, expected: &[u8]) -> Choice {
+    mac::digest(sha, body.bytes).ct_eq(expected)
+}
+
+/// `Basic dXNlcjpwYXNz` (RFC 7617); the scheme's name in either case.
+fn basic_credentials(text: &str) -> Result<Vec<u8>, Rejection> {
+    let (scheme, credentials) = text.split_once(' ').unwrap_or((text, ""));
+    let credentials =
+        scheme.eq_ignore_ascii_case("basic").then(|| BASE64.decode(credentials.trim()).ok()).flatten();
+    credentials.ok_or(malformed("these are not the credentials of HTTP Basic"))
+}
+
+fn malformed(what: &'static str) -> Rejection {
+    Rejection::SignatureMalformed { what }
 }

@@ -1,0 +1,237 @@
+//! The body as its sender signed it, and the values that stand in it.
+
+use std::borrow::Cow;
+use std::io::Read;
+
+use flate2::bufread::{GzDecoder, ZlibDecoder};
+use http::HeaderName;
+use http::header::CONTENT_ENCODING;
+
+use super::delivery::{Head, Single};
+use super::form;
+use super::json::{self, Found};
+use super::locator::{Location, Pointer};
+use super::rejection::Rejection;
+use super::scheme::{Alternative, BodyForm, TimestampSource};
+use super::template::Part;
+
+/// A compressed body may grow by this factor. JSON shrinks by less; a bomb by a thousand.
+const MOST_GROWTH: usize = 10;
+/// However little was sent, this much may come of it: short texts of one letter shrink by more than the factor.
+const ALWAYS_ALLOWED: usize = 64 * 1024;
+/// However much was sent, no more may come of it.
+const MOST_DECODED: usize = 32 * 1024 * 1024;
+
+/// The bytes that the signature is over.
+pub(crate) fn signed_form<'b>(
+    form: BodyForm,
+    head: &Head<'_>,
+    wire: &'b [u8],
+) -> Result<Cow<'b, [u8]>, Rejection> {
+    let encoding = match (form, head.single(&CONTENT_ENCODING)) {
+        (BodyForm::Wire, _) | (BodyForm::Decoded, Single::Absent) => return Ok(Cow::Borrowed(wire)),
+        (BodyForm::Decoded, Single::Once(encoding)) => encoding.to_ascii_lowercase(),
+        (BodyForm::Decoded, Single::Repeated) => return Err(UNKNOWN_ENCODING),
+    };
+    match encoding.as_slice() {
+        b"" | b"identity" => Ok(Cow::Borrowed(wire)),
+        b"gzip" | b"x-gzip" => inflate(GzDecoder::new(wire), wire.len(), |decoder| decoder.into_inner()),
+        b"deflate" => inflate(ZlibDecoder::new(wire), wire.len(), |decoder| decoder.into_inner()),
+        _ => Err(UNKNOWN_ENCODING),
+    }
+}
+
+const UNKNOWN_ENCODING: Rejection = Rejection::SignatureMalformed {
+    what: "the body's content-encoding is none of gzip, deflate and identity",
+};
+
+/// Nothing may follow the compressed stream: it would reach the upstream unsigned.
+fn inflate<'b, D: Read>(
+    mut decoder: D,
+    wire: usize,
+    rest: impl FnOnce(D) -> &'b [u8],
+) -> Result<Cow<'b, [u8]>, Rejection> {
+    const BROKEN: Rejection = Rejection::SignatureMalformed { what: "the body cannot be decompressed" };
+    let most = wire.saturating_mul(MOST_GROWTH).clamp(ALWAYS_ALLOWED, MOST_DECODED);
+    let mut plain = Vec::new();
+    let bound = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    decoder.by_ref().take(bound).read_to_end(&mut plain).map_err(|_| BROKEN)?;
+    if plain.len() > most {
+        return Err(Rejection::SignatureMalformed {
+            what: "the body grows too much when it is decompressed",
+        });
+    }
+    if rest(decoder).is_empty() { Ok(Cow::Owned(plain)) } else { Err(BROKEN) }
+}
+
+/// A body with the values that its scheme reads from it.
+pub(crate) struct Body<'b> {
+    /// The signed form.
+    pub(crate) bytes: &'b [u8],
+    is_form: bool,
+    json: Vec<(&'b Pointer, Found<'b>)>,
+}
+
+/// What became of looking for a value.
+pub(crate) enum Place<'a> {
+    Absent,
+    Text(Cow<'a, str>),
+    /// It is there and cannot be used.
+    Bad(&'static str),
+}
+
+impl<'b> Body<'b> {
+    /// Reads the JSON values that this form of the scheme names, in one pass; none if it names none.
+    pub(crate) fn read(alternative: &'b Alternative, head: &Head<'_>, bytes: &'b [u8]) -> Self {
+        let pointers = pointers(alternative);
+        let found = if pointers.is_empty() { None } else { json::extract(bytes, &pointers) };
+        let json = pointers.into_iter().zip(found.unwrap_or_default()).collect();
+        Self { bytes, is_form: form::is_form(head.headers), json }
+    }
+
+    /// The value at a pointer of the scheme.
+    pub(crate) fn json(&self, pointer: &Pointer) -> Place<'_> {
+        match self.json.iter().find(|(known, _)| *known == pointer).map(|(_, found)| found.as_slice()) {
+            None | Some([]) => Place::Absent,
+            Some([value]) => Place::Text(Cow::Borrowed(value)),
+            Some(_) => Place::Bad("the body holds several values where one is signed"),
+        }
+    }
+
+    /// The field of a form body.
+    pub(crate) fn field(&self, name: &str) -> Place<'_> {
+        if self.is_form { text(form::field(self.bytes, name)) } else { Place::Absent }
+    }
+
+    /// Every field of a form body; nothing for an empty body, and no other body is allowed.
+    pub(crate) fn sorted(&self) -> Result<Vec<(form::Decoded<'_>, form::Decoded<'_>)>, Rejection> {
+        if self.bytes.is_empty() {
+            return Ok(Vec::new());
+        }
+        if !self.is_form {
+            return Err(Rejection::SignatureMalformed {
+                what: "this form of the signature is for form bodies only",
+            });
+        }
+        form::sorted(self.bytes).ok_or(Rejection::SignatureMalformed { what: "the form has too many fields" })
+    }
+}
+
+/// Looks for a text; places in the body count as absent while the body is not there.
+pub(crate) fn locate<'a>(location: &Location, head: &Head<'a>, body: Option<&'a Body<'a>>) -> Place<'a> {
+    match (location, body) {
+        (Location::Header(name), _) => header(head, name),
+        (Location::Query(name), _) => query_parameter(head, name),
+        (Location::Form(name), Some(body)) => body.field(name),
+        (Location::Json(pointer), Some(body)) => body.json(pointer),
+        (Location::Form(_) | Location::Json(_), None) => Place::Absent,
+    }
+}
+
+/// The header of this name.
+pub(crate) fn header<'a>(head: &Head<'a>, name: &HeaderName) -> Place<'a> {
+    match head.single(name) {
+        Single::Absent => Place::Absent,
+        Single::Once(value) => match std::str::from_utf8(value) {
+            Ok(value) => Place::Text(Cow::Borrowed(value)),
+            Err(_) => Place::Bad("the header is not text"),
+        },
+        Single::Repeated => Place::Bad("the header stands there several times"),
+    }
+}
+
+/// The parameter of this name in the query.
+pub(crate) fn query_parameter<'a>(head: &Head<'a>, name: &str) -> Place<'a> {
+    text(form::field(head.query().unwrap_or_default().as_bytes(), name))
+}
+
+impl Location {
+    /// Whether the head is enough to read it.
+    pub(crate) fn is_in_head(&self) -> bool {
+        matches!(self, Self::Header(_) | Self::Query(_))
+    }
+
+    fn pointer(&self) -> Option<&Pointer> {
+        match self {
+            Self::Json(pointer) => Some(pointer),
+            Self::Header(_) | Self::Query(_) | Self::Form(_) => None,
+        }
+    }
+}
+
+fn text(field: form::Field<'_>) -> Place<'_> {
+    match field {
+        form::Field::Absent => Place::Absent,
+        form::Field::Repeated => Place::Bad("the parameter stands there several times"),
+        form::Field::Once(Cow::Borrowed(value)) => {
+            std::str::from_utf8(value).map_or(Place::Bad(NOT_TEXT), |value| Place::Text(Cow::Borrowed(value)))
+        }
+        form::Field::Once(Cow::Owned(value)) => {
+            String::from_utf8(value).map_or(Place::Bad(NOT_TEXT), |value| Place::Text(Cow::Owned(value)))
+        }
+    }
+}
+
+const NOT_TEXT: &str = "the parameter is not text";
+
+fn pointers(alternative: &Alternative) -> Vec<&Pointer> {
+    let signed =
+        alternative.signed.iter().flat_map(|template| template.parts()).filter_map(|part| match part {
+            Part::Json(pointer) => Some(pointer),
+            _ => None,
+        });
+    let time = alternative.timestamp.as_ref().and_then(|time| match &time.source {
+        TimestampSource::Json(pointer) => Some(pointer),
+        _ => None,
+    });
+    let digest = alternative.body_digest.as_ref().and_then(|digest| digest.location.pointer());
+    let signature = alternative.signature.location.pointer();
+    signature.into_iter().chain(time).chain(digest).chain(signed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::{GzEncoder, ZlibEncoder};
+    use http::HeaderMap;
+    use std::io::Write;
+
+    fn gzip(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn decode(encoding: &str, wire: &[u8]) -> Result<Vec<u8>, Rejection> {
+        let headers: HeaderMap = [(CONTENT_ENCODING, encoding.parse().unwrap())].into_iter().collect();
+        let head = Head { method: "POST", target: "/", origin: None, headers: &headers };
+        signed_form(BodyForm::Decoded, &head, wire).map(Cow::into_owned)
+    }
+
+    #[test]
+    fn the_known_encodings_are_undone() {
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
+        zlib.write_all(b"plain").unwrap();
+        assert_eq!(decode("gzip", &gzip(b"plain")).unwrap(), b"plain");
+        assert_eq!(decode("GZIP", &gzip(b"plain")).unwrap(), b"plain");
+        assert_eq!(decode("deflate", &zlib.finish().unwrap()).unwrap(), b"plain");
+        assert_eq!(decode("identity", b"plain").unwrap(), b"plain");
+        assert!(decode("br", b"plain").is_err());
+        assert!(decode("gzip", b"plain").is_err());
+    }
+
+    #[test]
+    fn what_follows_the_compressed_stream_is_not_signed_and_so_refused() {
+        let wire = [gzip(b"plain"), b"more".to_vec()].concat();
+        assert!(decode("gzip", &wire).is_err());
+        let wire = [gzip(b"plain"), gzip(b"more")].concat();
+        assert!(decode("gzip", &wire).is_err());
+    }
+
+    #[test]
+    fn a_bomb_does_not_go_off() {
+        assert!(decode("gzip", &gzip(&vec![0; ALWAYS_ALLOWED])).is_ok());
+        assert!(decode("gzip", &gzip(&vec![0; ALWAYS_ALLOWED + 1])).is_err());
+    }
+}

@@ -1,0 +1,392 @@
+//! Writes what a sender signs: a template's parts, taken from the delivery, into a MAC or a buffer.
+
+use super::body::{Body, Place, query_parameter};
+use super::delivery::{Head, Single};
+use super::encoding;
+use super::mac::{self, Sink};
+use super::rejection::Rejection;
+use super::scheme::{Alternative, Layout, UrlForm};
+use super::signature;
+use super::template::Part;
+
+/// Longer header values are no ids and no times, which is all that senders sign of their headers.
+const LONGEST_HEADER: usize = 256;
+
+/// Where the parts of a template come from.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'c> {
+    pub(crate) alternative: &'c Alternative,
+    pub(crate) head: &'c Head<'c>,
+    /// The signature's text after its prefix.
+    pub(crate) signature: &'c str,
+    /// The send time as received.
+    pub(crate) timestamp: Option<&'c str>,
+    /// While it is not there, the parts that need it are passed over.
+    pub(crate) body: Option<&'c Body<'c>>,
+    pub(crate) url: UrlVariant,
+}
+
+/// The forms in which one URL may have been signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UrlVariant {
+    /// As the route knows it.
+    AsKnown,
+    /// With the default port written out if it had none, without a port if it had one.
+    OtherPort,
+}
+
+/// What is written, and the key itself for plain digests.
+pub(crate) trait SecretSink: Sink {
+    fn write_secret(&mut self);
+}
+
+/// For checking what the head has before the body is there.
+pub(crate) struct Discard;
+
+/// The variants of the URL that this form of the scheme allows.
+pub(crate) fn url_variants(url: &UrlForm) -> &'static [UrlVariant] {
+    if url.ports { &[UrlVariant::AsKnown, UrlVariant::OtherPort] } else { &[UrlVariant::AsKnown] }
+}
+
+/// Writes the parts.
+///
+/// # Errors
+/// Something that is signed is not there, or could be cut from its neighbours in two ways.
+pub(crate) fn write(
+    parts: &[Part],
+    context: &Context<'_>,
+    sink: &mut impl SecretSink,
+) -> Result<(), Rejection> {
+    let mut rest = parts.iter();
+    while let Some(part) = rest.next() {
+        let next = match rest.as_slice().first() {
+            Some(Part::Literal(text)) => Some(text.as_str()),
+            _ => None,
+        };
+        write_part(part, next, context, sink)?;
+    }
+    Ok(())
+}
+
+impl Part {
+    /// Whether the head is not enough to write it.
+    pub(crate) fn needs_body(&self) -> bool {
+        match self {
+            Self::Body | Self::BodyDigest(..) | Self::FormSorted | Self::FormField(_) | Self::Json(_) => true,
+            Self::Literal(_)
+            | Self::Timestamp
+            | Self::Header(_)
+            | Self::Pair(_)
+            | Self::Method
+            | Self::Url
+            | Self::Path
+            | Self::Query
+            | Self::QueryParameter(_)
+            | Self::Secret => false,
+        }
+    }
+}
+
+impl Sink for Discard {
+    fn write(&mut self, _: &[u8]) {}
+}
+
+impl SecretSink for Discard {
+    fn write_secret(&mut self) {}
+}
+
+impl SecretSink for Vec<u8> {
+    fn write_secret(&mut self) {}
+}
+
+fn write_part(
+    part: &Part,
+    next: Option<&str>,
+    context: &Context<'_>,
+    sink: &mut impl SecretSink,
+) -> Result<(), Rejection> {
+    let head = context.head;
+    match part {
+        Part::Literal(text) => sink.write(text.as_bytes()),
+        Part::Secret => sink.write_secret(),
+        Part::Method => sink.write(head.method.as_bytes()),
+        Part::Path => sink.write(head.path().as_bytes()),
+        Part::Query => sink.write(head.query().unwrap_or_default().as_bytes()),
+        Part::Url => write_url(context, sink)?,
+        Part::Timestamp => match (context.timestamp, context.body) {
+            (Some(text), _) => sink.write(text.as_bytes()),
+            (None, Some(_)) => return Err(Rejection::TimestampMissing),
+            (None, None) => {}
+        },
+        Part::Header(name) => match head.single(name) {
+            Single::Once(value) => sink.write(unambiguous(value, next)?),
+            Single::Absent => return Err(malformed("a header that is signed is missing")),
+            Single::Repeated => return Err(malformed("a header that is signed stands there several times")),
+        },
+        Part::Pair(name) => {
+            let value = match context.alternative.signature.layout {
+                Layout::Pairs { separator, .. } => signature::pair(context.signature, separator, name),
+                _ => Ok(None),
+            };
+            match value {
+                Ok(Some(value)) => sink.write(unambiguous(value.as_bytes(), next)?),
+                Ok(None) => return Err(malformed("an item of the signature that is signed is missing")),
+                Err(_) => {
+                    return Err(malformed(
+                        "an item of the signature that is signed stands there several times",
+                    ));
+                }
+            }
+        }
+        Part::QueryParameter(name) => {
+            sink.write(unambiguous(required(query_parameter(head, name))?.as_bytes(), next)?);
+        }
+        Part::Body | Part::BodyDigest(..) | Part::FormSorted | Part::FormField(_) | Part::Json(_) => {
+            if let Some(body) = context.body {
+                write_body_part(part, body, sink)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write_body_part(part: &Part, body: &Body<'_>, sink: &mut impl SecretSink) -> Result<(), Rejection> {
+    match part {
+        Part::Body => sink.write(body.bytes),
+        Part::BodyDigest(sha, encoding) => {
+            sink.write(encoding::encode(&mac::digest(*sha, body.bytes), *encoding).as_bytes());
+        }
+        Part::FormSorted => {
+            for (name, value) in body.sorted()? {
+                sink.write(&name);
+                sink.write(&value);
+            }
+        }
+        Part::FormField(name) => sink.write(required(body.field(name))?.as_bytes()),
+        Part::Json(pointer) => sink.write(required(body.json(pointer))?.as_bytes()),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn required(place: Place<'_>) -> Result<std::borrow::Cow<'_, str>, Rejection> {
+    match place {
+        Place::Text(text) => Ok(text),
+        Place::Absent => Err(malformed("a value that is signed is missing")),
+        Place::Bad(what) => Err(malformed(what)),
+    }
+}
+
+/// A value from the head that becomes part of the signed bytes must end where the template says.
+///
+/// `id` and `1.body` under `{header}.{body}` are the same bytes as `id.1` and `body`: whoever holds one could send
+/// the other. So the text that follows in the template may begin nowhere earlier than right after the value.
+fn unambiguous<'v>(value: &'v [u8], next: Option<&str>) -> Result<&'v [u8], Rejection> {
+    if value.len() > LONGEST_HEADER {
+        return Err(malformed("a header that is signed is longer than 256 bytes"));
+    }
+    if !value.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Err(malformed("a header that is signed is not printable ASCII"));
+    }
+    let next = next.unwrap_or_default().as_bytes();
+    let begins_at = |start: usize| {
+        let from = value.get(start..).unwrap_or_default();
+        let (inside, after) = next.split_at_checked(from.len()).unwrap_or((next, &[]));
+        from.starts_with(inside) && next.starts_with(after)
+    };
+    if !next.is_empty() && (0..value.len()).any(begins_at) {
+        return Err(malformed("a header that is signed holds the text that separates it from what follows"));
+    }
+    Ok(value)
+}
+
+fn write_url(context: &Context<'_>, sink: &mut impl SecretSink) -> Result<(), Rejection> {
+    let origin =
+        context.head.origin.ok_or(malformed("the URL is signed and the route's public URL is not known"))?;
+    let (without_port, port) = split_port(origin);
+    match (context.url, port) {
+        (UrlVariant::AsKnown, _) => sink.write(origin.as_bytes()),
+        (UrlVariant::OtherPort, Some(_)) => sink.write(without_port.as_bytes()),
+        (UrlVariant::OtherPort, None) => {
+            sink.write(origin.as_bytes());
+            sink.write(if origin.starts_with("https:") { b":443" } else { b":80" });
+        }
+    }
+    let mut rest = context.head.target;
+    let unescape = &context.alternative.url.unescape;
+    while let (false, Some(position)) = (unescape.is_empty(), rest.find('%')) {
+        let (before, escape) = rest.split_at(position);
+        sink.write(before.as_bytes());
+        let byte = escape.get(1..3).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let (written, after) = match byte.filter(|byte| unescape.as_bytes().contains(byte)) {
+            Some(byte) => ([byte], escape.get(3..)),
+            None => ([b'%'], escape.get(1..)),
+        };
+        sink.write(&written);
+        rest = after.unwrap_or_default();
+    }
+    sink.write(rest.as_bytes());
+    Ok(())
+}
+
+/// `https://host:8443` without its port, and the port. The colons of an IPv6 address are none.
+fn split_port(origin: &str) -> (&str, Option<&str>) {
+    match origin.rsplit_once(':') {
+        Some((before, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (before, Some(port))
+        }
+        _ => (origin, None),
+    }
+}
+
+fn malformed(what: &'static str) -> Rejection {
+    Rejection::SignatureMalformed { what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::Template;
+    use http::HeaderMap;
+    use proptest::prelude::*;
+
+    fn written(
+        template: &str,
+        url: UrlForm,
+        variant: UrlVariant,
+        head: &Head<'_>,
+        body: &[u8],
+    ) -> Result<String, Rejection> {
+        let template: Template = template.parse().unwrap();
+        let mut alternative = Alternative::new("header:x-signature".parse().unwrap(), template.clone());
+        alternative.url = url;
+        let body = Body::read(&alternative, head, body);
+        let context = Context {
+            alternative: &alternative,
+            head,
+            signature: "",
+            timestamp: Some("17"),
+            body: Some(&body),
+            url: variant,
+        };
+        let mut bytes = Vec::new();
+        write(template.parts(), &context, &mut bytes)?;
+        Ok(String::from_utf8(bytes).unwrap())
+    }
+
+    fn simple(
+        template: &str,
+        headers: &[(&'static str, &'static str)],
+        body: &str,
+    ) -> Result<String, Rejection> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().unwrap());
+        }
+        let head = Head {
+            method: "POST",
+            target: "/a%3ab/c?x=1&y=%2F",
+            origin: Some("https://h.example"),
+            headers: &map,
+        };
+        written(template, UrlForm::default(), UrlVariant::AsKnown, &head, body.as_bytes())
+    }
+
+    #[test]
+    fn every_placeholder_is_written() {
+        let form = [("content-type", "application/x-www-form-urlencoded"), ("x-id", "7")];
+        for (template, expected) in [
+            ("v0:{timestamp}:{body}", "v0:17:b=2&a=1&a=0&a=1"),
+            ("{method} {path}|{query}", "POST /a%3ab/c|x=1&y=%2F"),
+            ("{url}", "https://h.example/a%3ab/c?x=1&y=%2F"),
+            ("{query:y}", "/"),
+            ("{form:b}{form_sorted}", "2a0a1b2"),
+            ("{header:x-id}.", "7."),
+        ] {
+            assert_eq!(simple(template, &form, "b=2&a=1&a=0&a=1").unwrap(), expected);
+        }
+        assert_eq!(simple("{json:/a/0}{json:/b}", &[], r#"{"a":["\u0041"],"b":1.50}"#).unwrap(), "A1.50");
+        assert_eq!(
+            simple("{body_sha256_hex}", &[], "").unwrap(),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+    }
+
+    #[test]
+    fn what_is_signed_must_be_there_once() {
+        for (template, headers, body) in [
+            ("{header:x-id}", &[][..], ""),
+            ("{header:x-id}", &[("x-id", "1"), ("x-id", "2")], ""),
+            ("{json:/id}", &[], "{}"),
+            ("{json:/*/id}", &[], r#"[{"id":1},{"id":2}]"#),
+            ("{form:a}", &[("content-type", "application/json")], "a=1"),
+            ("{form_sorted}", &[("content-type", "application/json")], "{}"),
+            ("{query:none}", &[], ""),
+            ("{pair:n}", &[], ""),
+        ] {
+            assert_eq!(
+                simple(template, headers, body).unwrap_err().word(),
+                "signature_malformed",
+                "{template}"
+            );
+        }
+        assert_eq!(simple("{form_sorted}", &[], "").unwrap(), "", "no body, no fields");
+    }
+
+    #[test]
+    fn a_value_that_could_be_cut_in_two_ways_is_refused() {
+        let id = |template: &str, id: &'static str| simple(template, &[("x-id", id)], "");
+        assert!(id("{header:x-id}.{body}", "msg_1").is_ok());
+        assert!(id("{header:x-id}.{body}", "msg.1").is_err());
+        assert!(id("{header:x-id}::{body}", "a:b").is_ok());
+        assert!(id("{header:x-id}::{body}", "ab:").is_err(), "ab + ::: is also ab: + ::");
+        assert!(id("{header:x-id}.{body}", "\u{e4}").is_err());
+        assert!(id("{header:x-id}.{body}", Box::leak("a".repeat(257).into_boxed_str())).is_err());
+    }
+
+    #[test]
+    fn escapes_are_decoded_only_where_the_sender_does() {
+        let headers = HeaderMap::new();
+        let head = Head {
+            method: "POST",
+            target: "/a%3ab%3F%20%zz%",
+            origin: Some("https://h.example"),
+            headers: &headers,
+        };
+        let url = UrlForm { unescape: ":?".into(), ports: false };
+        let url = written("{url}", url, UrlVariant::AsKnown, &head, b"").unwrap();
+        assert_eq!(url, "https://h.example/a:b?%20%zz%");
+    }
+
+    #[test]
+    fn the_port_is_added_or_taken_away() {
+        let headers = HeaderMap::new();
+        for (origin, other) in [
+            ("https://h.example", "https://h.example:443/"),
+            ("http://h.example", "http://h.example:80/"),
+            ("https://h.example:8443", "https://h.example/"),
+            ("https://[::1]", "https://[::1]:443/"),
+            ("https://[::1]:443", "https://[::1]/"),
+        ] {
+            let head = Head { method: "POST", target: "/", origin: Some(origin), headers: &headers };
+            assert_eq!(
+                written("{url}", UrlForm::default(), UrlVariant::OtherPort, &head, b"").unwrap(),
+                other
+            );
+        }
+        let head = Head { method: "POST", target: "/", origin: None, headers: &headers };
+        assert!(written("{url}", UrlForm::default(), UrlVariant::AsKnown, &head, b"").is_err());
+    }
+
+    proptest! {
+        /// The rule in its own words: the separator is found where the value ends and nowhere before.
+        #[test]
+        fn the_separator_stands_first_right_after_the_value(value in "[ab.:]{0,6}", separator in "[ab.:]{1,3}") {
+            let joined = format!("{value}{separator}");
+            prop_assert_eq!(
+                unambiguous(value.as_bytes(), Some(&separator)).is_ok(),
+                joined.find(&separator) == Some(value.len())
+            );
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Scalars of a JSON text found by pointer: one pass for all pointers, without building a tree.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
+use super::locator::{Pointer, Step};
+
+/// What a pointer found: nothing, one scalar, or with a `*` several, in the text's order.
+pub(crate) type Found<'b> = Vec<Cow<'b, str>>;
+
+/// What each pointer finds, in the pointers' order; `None` if the text is not JSON from end to end.
+///
+/// Texts are unescaped, numbers stay as they are written, `null`, lists and objects count as absent.
+/// Of members with the same name the last one counts, as in the JSON parsers of the receivers.
+pub(crate) fn extract<'b>(body: &'b [u8], pointers: &[&Pointer]) -> Option<Vec<Found<'b>>> {
+    let mut found = vec![Found::new(); pointers.len()];
+    let wanted = pointers.iter().enumerate().map(|(slot, pointer)| (slot, pointer.steps())).collect();
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    Walk { wanted, found: &mut found }.deserialize(&mut deserializer).ok()?;
+    deserializer.end().ok()?;
+    Some(found)
+}
+
+/// A slot of the result and the steps that still lead to it.
+type Wanted<'p> = SmallVec<[(usize, &'p [Step]); 4]>;
+
+/// What is wanted of the value that comes next.
+struct Walk<'p, 'o, 'b> {
+    wanted: Wanted<'p>,
+    found: &'o mut Vec<Found<'b>>,
+}
+
+impl<'b> DeserializeSeed<'b> for Walk<'_, '_, 'b> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'b>>(self, deserializer: D) -> Result<(), D::Error> {
+        if !self.wanted.iter().any(|(_, steps)| steps.is_empty()) {
+            return deserializer.deserialize_any(self);
+        }
+        let raw = <&RawValue as serde::Deserialize>::deserialize(deserializer)?.get();
+        let (here, deeper): (Wanted<'_>, Wanted<'_>) =
+            self.wanted.iter().copied().partition(|(_, steps)| steps.is_empty());
+        for (slot, _) in here {
+            if let (Some(value), Some(found)) = (scalar(raw), self.found.get_mut(slot)) {
+                found.push(value);
+            }
+        }
+        if deeper.is_empty() {
+            return Ok(());
+        }
+        let mut deserializer = serde_json::Deserializer::from_str(raw);
+        Walk { wanted: deeper, found: self.found }.deserialize(&mut deserializer).map_err(D::Error::custom)
+    }
+}
+
+impl<'b> Visitor<'b> for Walk<'_, '_, 'b> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_map<A: MapAccess<'b>>(self, mut map: A) -> Result<(), A::Error> {
+        let before: SmallVec<[usize; 8]> = self.found.iter().map(Vec::len).collect();
+        while let Some(wanted) = map.next_key_seed(Member(&self.wanted))? {
+            if wanted.is_empty() {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            for (slot, _) in &wanted {
+                if let (Some(found), Some(length)) = (self.found.get_mut(*slot), before.get(*slot)) {
+                    found.truncate(*length);
+                }
+            }
+            map.next_value_seed(Walk { wanted, found: self.found })?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'b>>(self, mut list: A) -> Result<(), A::Error> {
+        for index in 0_usize.. {
+            let wanted = self.wanted.iter().filter_map(|(slot, steps)| match steps.split_first()? {
+                (Step::Every, rest) => Some((*slot, rest)),
+                (Step::Key(key), rest) => is_index(key, index).then_some((*slot, rest)),
+            });
+            let wanted: Wanted<'_> = wanted.collect();
+            let more = if wanted.is_empty() {
+                list.next_element::<IgnoredAny>()?.is_some()
+            } else {
+                list.next_element_seed(Walk { wanted, found: self.found })?.is_some()
+            };
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// Reads a member's name and says what is wanted of its value.
+struct Member<'w, 'p>(&'w Wanted<'p>);
+
+impl<'b, 'p> DeserializeSeed<'b> for Member<'_, 'p> {
+    type Value = Wanted<'p>;
+
+    fn deserialize<D: Deserializer<'b>>(self, deserializer: D) -> Result<Wanted<'p>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'p> Visitor<'_> for Member<'_, 'p> {
+    type Value = Wanted<'p>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member's name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Wanted<'p>, E> {
+        let wanted = self.0.iter().filter_map(|(slot, steps)| match steps.split_first()? {
+            (Step::Key(key), rest) if key == name => Some((*slot, rest)),
+            _ => None,
+        });
+        Ok(wanted.collect())
+    }
+}
+
+/// Whether a pointer's step is this index, written as RFC 6901 wants it: no leading zero.
+fn is_index(key: &str, index: usize) -> bool {
+    (key == "0" || !key.starts_with('0')) && !key.starts_with('+') && key.parse() == Ok(index)
+}
+
+fn scalar(raw: &str) -> Option<Cow<'_, str>> {
+    match raw.as_bytes().first()? {
+        b'"' if !raw.contains('\\') => raw.strip_prefix('"')?.strip_suffix('"').map(Cow::Borrowed),
+        b'"' => serde_json::from_str::<String>(raw).ok().map(Cow::Owned),
+        b'n' | b'{' | b'[' => None,
+        _ => Some(Cow::Borrowed(raw)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn find(body: &str, pointer: &str) -> Vec<String> {
+        let found = extract(body.as_bytes(), &[&pointer.parse().unwrap()]).unwrap();
+        found.into_iter().flatten().map(Cow::into_owned).collect()
+    }
+
+    #[test]
+    fn scalars_are_found_as_they_are_written() {
+        let body = r#"{"id":"evt","n":1.0,"big":12345678901234567890123,"t":true,"z":null,"o":{"a":[1,{"b":"\u0026x"}]}}"#;
+        assert_eq!(find(body, "/id"), ["evt"]);
+        assert_eq!(find(body, "/n"), ["1.0"]);
+        assert_eq!(find(body, "/big"), ["12345678901234567890123"]);
+        assert_eq!(find(body, "/t"), ["true"]);
+        assert_eq!(find(body, "/o/a/1/b"), ["&x"]);
+        for absent in ["/z", "/o", "/o/a", "/o/a/01", "/o/a/2", "/id/x", "/n/0", "/none"] {
+            assert_eq!(find(body, absent), [""; 0], "{absent}");
+        }
+    }
+
+    #[test]
+    fn a_star_finds_every_element_and_the_last_of_equal_members_counts() {
+        assert_eq!(find(r#"[{"id":1},{"id":2,"id":3},{"x":0}]"#, "/*/id"), ["1", "3"]);
+        assert_eq!(find(r#"{"id":1,"id":{"a":2}}"#, "/id"), [""; 0]);
+        assert_eq!(find(r#"{"a":{"b":1},"a":{"c":2}}"#, "/a/b"), [""; 0]);
+        assert_eq!(find(r#"{"i\u0064":7}"#, "/id"), ["7"]);
+    }
+
+    #[test]
+    fn pointers_into_and_beneath_the_same_value_are_found_in_one_pass() {
+        let pointers: Vec<Pointer> = ["/a", "/a/b", "/a/c/0", "/d"].map(|text| text.parse().unwrap()).into();
+        let found =
+            extract(br#"{"a":{"b":"1","c":["2"]},"d":3}"#, &pointers.iter().collect::<Vec<_>>()).unwrap();
+        let found: Vec<Vec<&str>> = found.iter().map(|one| one.iter().map(AsRef::as_ref).collect()).collect();
+        assert_eq!(found, [vec![], vec!["1"], vec!["2"], vec!["3"]]);
+    }
+
+    #[test]
+    fn what_is_not_json_to_its_end_has_nothing() {
+        let pointer = "/id".parse().unwrap();
+        for body in
+            ["", "{", r#"{"id":1}x"#, r#"{"id":1},"#, r#"{"id":}"#, "\u{feff}{\"id\":1}", r#"{"id":1"#]
+        {
+            assert!(extract(body.as_bytes(), &[&pointer]).is_none(), "{body:?}");
+        }
+        assert!(extract(b"{\"id\":\"\xff\"}", &[&pointer]).is_none());
+        assert!(extract(b" {\"id\":1}\r\n", &[&pointer]).is_some());
+    }
+
+    #[test]
+    fn deep_nesting_ends_with_a_refusal_and_not_with_the_stack() {
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        let pointers: Vec<Pointer> = vec![format!("/a{}", "/*".repeat(1000)).parse().unwrap()];
+        assert!(extract(deep.as_bytes(), &[&pointers[0]]).is_none());
+        assert_eq!(extract(deep.as_bytes(), &[&"/b".parse().unwrap()]).unwrap()[0].len(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_a_tree(body in tree(), pointer in "(/([ab]|0|1)){1,3}") {
+            let text = serde_json::to_string(&body).unwrap();
+            let expected = match body.pointer(&pointer) {
+                Some(serde_json::Value::String(text)) => vec![text.clone()],
+                Some(value @ (serde_json::Value::Bool(_) | serde_json::Value::Number(_))) => vec![value.to_string()],
+                _ => vec![],
+            };
+            prop_assert_eq!(find(&text, &pointer), expected);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            extract(&bytes, &[&"/a/*/b".parse().unwrap()]);
+        }
+    }
+
+    fn tree() -> impl Strategy<Value = serde_json::Value> {
+        use serde_json::Value;
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,4}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::btree_map("[ab01]", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+}
