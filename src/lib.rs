@@ -17,6 +17,12 @@ pub mod dedupe;
 pub mod admit;
 
 #[cfg(feature = "gateway")]
+pub mod clock;
+
+#[cfg(feature = "gateway")]
+pub mod logs;
+
+#[cfg(feature = "gateway")]
 pub mod metrics;
 
 #[cfg(feature = "gateway")]
