@@ -121,7 +121,7 @@ impl Request<'_> {
     /// The MAC of a text that may be echoed, under the secret that verified this request.
     pub(super) fn mac(&self, at: &Locator) -> Option<Vec<u8>> {
         let text = self.echo(at)?;
-        self.keys.mac(text.as_bytes())
+        self.keys.mac(self.matched?, text.as_bytes())
     }
 
     fn meets(&self, at: &Locator, expected: &Expected) -> bool {

@@ -2,7 +2,10 @@
 
 use crate::yaml::{self, Problems};
 
-use super::{Provider, Vectors, builtin, find, names, run_vectors};
+use crate::secret::{NamedSecret, Secret};
+use crate::verify::{Head, Keys};
+
+use super::{ChallengeAnswer, LONGEST_ECHO, Provider, Vectors, builtin, challenge, find, names, run_vectors};
 
 fn vectors(name: &str) -> Vectors {
     let text = builtin::vectors_text(name).unwrap_or_else(|| panic!("{name} has no vectors"));
@@ -21,7 +24,6 @@ fn problems(text: &str) -> String {
 }
 
 #[test]
-#[ignore = "until the verifier is in place"]
 fn every_sender_passes_its_vectors() {
     let mut failures = Vec::new();
     let mut checks = 0;
@@ -130,4 +132,109 @@ fn a_sender_of_a_mapping_takes_its_name_from_the_key() {
             .render("gateway.yaml")
             .contains("gateway.yaml:1:7 providers.mine.name: this entry is called `mine`")
     );
+}
+
+/// The answer to a request with this target, headers and body, before (`None`) or after verification.
+fn asked(
+    provider: &Provider,
+    (method, target): (&str, &str),
+    body: &str,
+    matched: Option<usize>,
+    tokens: &[&str],
+) -> Option<ChallengeAnswer> {
+    let headers = http::HeaderMap::new();
+    let head = Head { method, target, origin: None, headers: &headers };
+    let tokens: Vec<_> = tokens.iter().map(|token| Secret::new(token.as_bytes().to_vec())).collect();
+    challenge(provider, &head, Some(body.as_bytes()), matched, &keys(provider, &["old", "new"]), &tokens)
+}
+
+fn keys(provider: &Provider, secrets: &[&str]) -> Keys {
+    let named = |secret: &&str| NamedSecret { name: (*secret).into(), secret: Secret::new((*secret).into()) };
+    provider.scheme.prepare(&secrets.iter().map(named).collect::<Vec<_>>()).unwrap()
+}
+
+#[test]
+fn a_subscription_is_answered_to_the_right_token_only() {
+    let meta = find("whatsapp-meta").unwrap();
+    let ask = |query: &str, tokens: &[&str]| asked(&meta, ("GET", &format!("/?{query}")), "", None, tokens);
+    let right = "hub.mode=subscribe&hub.challenge=42&hub.verify_token=t0ken";
+    let answer = ask(right, &["other", "t0ken"]).unwrap();
+    assert_eq!((answer.status, answer.body.as_slice()), (200, &b"42"[..]));
+    assert!(
+        answer.headers.iter().any(|(name, value)| name == "x-content-type-options" && value == "nosniff")
+    );
+    for (query, tokens) in [
+        (right, &["t0ke"][..]),
+        (right, &[]),
+        (right, &[""]),
+        ("hub.mode=subscribe&hub.challenge=42&hub.verify_token=", &[""]),
+        ("hub.mode=subscribe&hub.challenge=42", &["t0ken"]),
+        ("hub.mode=unsubscribe&hub.challenge=42&hub.verify_token=t0ken", &["t0ken"]),
+    ] {
+        assert_eq!(ask(query, tokens), None, "{query} {tokens:?}");
+    }
+    assert_eq!(asked(&meta, ("POST", &format!("/?{right}")), "", None, &["t0ken"]), None);
+}
+
+#[test]
+fn only_short_visible_ascii_is_echoed() {
+    let meta = find("whatsapp-meta").unwrap();
+    let ask = |challenge: &str| {
+        let target = format!("/?hub.mode=subscribe&hub.verify_token=t&hub.challenge={challenge}");
+        asked(&meta, ("GET", &target), "", None, &["t"]).map(|answer| answer.body.len())
+    };
+    assert_eq!(ask(&"a".repeat(LONGEST_ECHO)), Some(LONGEST_ECHO));
+    assert_eq!(ask(&"a".repeat(LONGEST_ECHO + 1)), None);
+    for text in ["", "a%20b", "a%0d%0ab", "%c3%a9", "%00"] {
+        assert_eq!(ask(text), None, "{text}");
+    }
+}
+
+#[test]
+fn a_signed_handshake_is_answered_after_verification_and_with_the_secret_that_verified() {
+    let zoom = find("zoom").unwrap();
+    let body = r#"{"event":"endpoint.url_validation","payload":{"plainToken":"a\"b"}}"#;
+    assert_eq!(asked(&zoom, ("POST", "/"), body, None, &["old"]), None);
+    let answers = [0, 1].map(|matched| asked(&zoom, ("POST", "/"), body, Some(matched), &[]).unwrap());
+    assert_ne!(answers[0].body, answers[1].body);
+    for (answer, secret) in answers.iter().zip(["old", "new"]) {
+        let json: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(json["plainToken"], "a\"b");
+        let mac = keys(&zoom, &[secret]).mac(0, b"a\"b").unwrap();
+        assert_eq!(json["encryptedToken"], hex::encode(mac));
+    }
+}
+
+#[test]
+fn a_value_inside_json_cannot_end_its_text() {
+    let text = "name: own\nsignature: { header: X-Sig }\nalgorithm: token\nchallenges:\n  - method: GET\n    when: { \"query:c\": { present: true } }\n    \
+                answer: { content_type: application/json, body: '{\"c\":\"{query:c}\"}' }\n";
+    let own = Provider::read(&yaml::parse(text).unwrap(), "", &mut Problems::new()).unwrap();
+    let answer = asked(&own, ("GET", "/?c=%22%2C%22x%22%3A%22"), "", None, &[]).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(json, serde_json::json!({ "c": "\",\"x\":\"" }));
+}
+
+#[test]
+fn every_event_of_a_sender_lives_longer_than_its_schedule_and_its_window() {
+    for provider in names().filter_map(find) {
+        let schedule = super::defaults::horizon(&provider.retry).unwrap_or_default();
+        let window =
+            provider.tolerance.map_or(std::time::Duration::ZERO, |window| window.past + window.future);
+        assert!(provider.dedupe_ttl >= schedule.max(window), "{}", provider.name);
+        let waits = provider.retry.timeout.unwrap_or(std::time::Duration::from_secs(10));
+        assert!(provider.upstream_timeout < waits, "{}", provider.name);
+    }
+}
+
+/// Prints rather than asserts: a figure of a debug build on a shared machine proves nothing.
+#[test]
+fn how_long_it_takes_to_read_every_file() {
+    let texts: Vec<_> = names().filter_map(builtin::text).collect();
+    let bytes: usize = texts.iter().map(|text| text.len()).sum();
+    #[expect(clippy::disallowed_methods, reason = "a measurement")]
+    let before = std::time::Instant::now();
+    let read = texts.iter().filter(|text| builtin::parse(text).is_ok()).count();
+    println!("{read} files, {bytes} bytes: {:?}", before.elapsed());
+    assert_eq!(read, texts.len());
 }

@@ -90,11 +90,11 @@ impl Keys {
         self.secrets == 0
     }
 
-    /// The MAC of a message under the first secret, for challenges that are answered with one.
-    /// `None` if the scheme's key makes no MAC.
+    /// The MAC of a message under the secret of this index, for challenges that are answered with one: while a secret is
+    /// rotated the answer must come from the one that verified the question. `None` if the scheme's key makes no MAC.
     #[must_use]
-    pub fn mac(&self, message: &[u8]) -> Option<Vec<u8>> {
-        match self.forms.first()?.first()? {
+    pub fn mac(&self, secret: usize, message: &[u8]) -> Option<Vec<u8>> {
+        match self.forms.first()?.get(secret)? {
             Key::Mac(start) => {
                 let mut state = start.clone();
                 state.write(message);
@@ -253,10 +253,10 @@ mod tests {
     #[test]
     fn a_mac_for_challenges_is_made_with_the_first_secret() {
         let keys = prepare(&scheme(HMAC, KeyEncoding::Utf8, None), &["Jefe", "other"]).unwrap();
-        let mac = keys.mac(b"what do ya want for nothing?").unwrap();
+        let mac = keys.mac(0, b"what do ya want for nothing?").unwrap();
         assert_eq!(hex::encode(mac), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
         assert_eq!(
-            prepare(&scheme(Algorithm::Token, KeyEncoding::Utf8, None), &["a"]).unwrap().mac(b""),
+            prepare(&scheme(Algorithm::Token, KeyEncoding::Utf8, None), &["a"]).unwrap().mac(0, b""),
             None
         );
     }

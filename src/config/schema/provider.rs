@@ -381,7 +381,7 @@ fn challenge() -> Value {
     );
     object(
         "One handshake: how it is recognised, what it has to prove, how it is answered.",
-        &["when", "answer"],
+        &["answer"],
         vec![
             ("method", one_of("Its method.", &["GET", "POST", "PUT", "HEAD"], "POST")),
             (
