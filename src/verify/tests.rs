@@ -517,3 +517,93 @@ fn public_keys_check_what_private_keys_sign() {
         assert!(changed.verify(&scheme, &[&public]).is_err(), "{word}");
     }
 }
+
+/// A key pair made for these tests; nothing else may use it.
+const RSA_PRIVATE: &str = include_str!("testdata/rsa-private-for-tests-only.pem");
+const RSA_PUBLIC: &str = include_str!("testdata/rsa-public-for-tests-only.pem");
+
+#[test]
+fn rsa_is_checked_with_the_padding_and_hash_that_the_sender_uses() {
+    let scheme = |word: &str| {
+        let mut alternative = Alternative::new(location("header:x-signature"), "{body}".parse().unwrap());
+        alternative.algorithm = word.parse().unwrap();
+        alternative.signature.encoding = Encoding::Base64;
+        one(alternative)
+    };
+    let words =
+        ["rsa-pkcs1-sha256", "rsa-pkcs1-sha384", "rsa-pkcs1-sha512", "rsa-pss-sha256", "rsa-pss-sha512"];
+    for signed in words {
+        let delivery = Delivery::signed(&scheme(signed), RSA_PRIVATE, HeaderMap::new(), b"{}").unwrap();
+        for checked in words {
+            let verified = delivery.verify(&scheme(checked), &[RSA_PUBLIC]).is_ok();
+            assert_eq!(verified, signed == checked, "{signed} as {checked}");
+        }
+    }
+    // Made with `openssl dgst -sha1 -sign`: SHA-1 is only ever checked here.
+    let signature = "uH/0B3mnbJeY7bsGbWYj9HynPNj0G7hbl3xBJ9cmj0xg8lVXLX4mI1bN4dyf54j4ES244EJmx5eJM0hpNKEre0gM6JpYfoBW3TeSwE52\
+        dNwW8R3nUe9WkPs8pzDT7PniOSpUkZtFnjfLrfxPmLpHSvDI02P2sGKT2kG6k2U2tGZhvZAoAgPgQ0Pbz1aLJgJJIV5h71mtSIaAeUHruOdG4soV\
+        Dp1uEB67fAQHWzJZjrxHAfv41gcy+ksm0rxQ99+BMEdhrVkdgdR8s9GXqqpkHVoonvrHc8/riB1jdpnVsnYIfdcEHUSpbSIdQRVG5falAbPh8H3M\
+        BnnJxxjVRVmNDw==";
+    let sha1 = scheme("rsa-pkcs1-sha1");
+    assert!(Delivery::plain(&[("x-signature", signature)], b"{}").verify(&sha1, &[RSA_PUBLIC]).is_ok());
+    assert!(Delivery::plain(&[("x-signature", signature)], b"[]").verify(&sha1, &[RSA_PUBLIC]).is_err());
+    assert!(Delivery::signed(&sha1, RSA_PRIVATE, HeaderMap::new(), b"{}").is_err());
+}
+
+fn jwt(algorithms: &[JwtAlgorithm]) -> Scheme {
+    let mut alternative = Alternative::new(location("header:authorization"), "{body}".parse().unwrap());
+    alternative.signed.clear();
+    alternative.signature.prefix = "Bearer ".into();
+    alternative.signature.encoding = Encoding::Text;
+    alternative.algorithm = Algorithm::Jwt(JwtForm {
+        algorithms: algorithms.to_vec(),
+        body_hash: Some(BodyHashClaim {
+            claim: "sha".into(),
+            digest: Sha::Sha256,
+            encoding: Encoding::Base64,
+        }),
+        ..JwtForm::default()
+    });
+    one(alternative)
+}
+
+#[test]
+fn tokens_are_signed_and_checked_with_public_keys() {
+    let ed25519 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let p256 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    for (algorithm, private, public) in [
+        (JwtAlgorithm::Rs256, RSA_PRIVATE, RSA_PUBLIC),
+        (JwtAlgorithm::Rs512, RSA_PRIVATE, RSA_PUBLIC),
+        (JwtAlgorithm::Ps256, RSA_PRIVATE, RSA_PUBLIC),
+        (JwtAlgorithm::EdDsa, &ed25519.serialize_pem(), &ed25519.public_key_pem()),
+        (JwtAlgorithm::Es256, &p256.serialize_pem(), &p256.public_key_pem()),
+    ] {
+        let scheme = jwt(&[algorithm]);
+        let delivery = Delivery::signed(&scheme, private, HeaderMap::new(), b"{}").unwrap();
+        assert!(delivery.verify(&scheme, &[public]).is_ok(), "{algorithm:?}");
+        let changed = Delivery { body: b"[]".to_vec(), ..delivery.clone() };
+        assert_eq!(
+            changed.verify(&scheme, &[public]).unwrap_err().word(),
+            "signature_mismatch",
+            "{algorithm:?}"
+        );
+        let late = delivery.verify_at(&scheme, &keys(&scheme, &[public]), seconds(NOW + 361)).unwrap_err();
+        assert_eq!(late.word(), "timestamp_too_old", "{algorithm:?}");
+    }
+}
+
+/// The oldest trick: the public key, which everybody has, taken as the key of a HMAC.
+#[test]
+fn a_public_key_is_never_the_key_of_a_hmac() {
+    let forged = Delivery::signed(&jwt(&[JwtAlgorithm::Hs256]), RSA_PUBLIC, HeaderMap::new(), b"{}").unwrap();
+    let scheme = jwt(&[JwtAlgorithm::Rs256]);
+    assert_eq!(forged.verify(&scheme, &[RSA_PUBLIC]).unwrap_err().word(), "signature_malformed");
+    // Even a scheme that lists both, which `problems` reports, keeps the public key a public key.
+    let Algorithm::Jwt(mut form) = scheme.alternatives[0].algorithm.clone() else { unreachable!() };
+    form.algorithms.push(JwtAlgorithm::Hs256);
+    let both = Scheme {
+        alternatives: vec![Alternative { algorithm: Algorithm::Jwt(form), ..scheme.alternatives[0].clone() }],
+    };
+    assert!(!both.problems().is_empty());
+    assert_eq!(forged.verify(&both, &[RSA_PUBLIC]).unwrap_err().word(), "signature_mismatch");
+}
