@@ -180,8 +180,8 @@ impl From<&Rejection> for Reason {
             Rejection::SignatureMissing { .. } => Self::SignatureMissing,
             Rejection::SignatureMalformed { .. } => Self::SignatureMalformed,
             Rejection::SignatureMismatch { .. } => Self::SignatureMismatch,
-            Rejection::TimestampMissing { .. } => Self::TimestampMissing,
-            Rejection::TimestampMalformed { .. } => Self::TimestampMalformed,
+            Rejection::TimestampMissing => Self::TimestampMissing,
+            Rejection::TimestampMalformed => Self::TimestampMalformed,
             Rejection::TimestampTooOld { .. } => Self::TimestampTooOld,
             Rejection::TimestampInFuture { .. } => Self::TimestampInFuture,
         }

@@ -43,7 +43,8 @@ impl Source for Environment {
             },
             Reference::File(path) => {
                 let path = self.locate(path);
-                let mut bytes = read_file(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+                let mut bytes =
+                    read_file(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
                 drop_trailing_newline(&mut bytes);
                 not_empty(bytes, || format!("the file {} is empty", path.display()))
             }

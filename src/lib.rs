@@ -26,4 +26,16 @@ pub mod logs;
 pub mod metrics;
 
 #[cfg(feature = "gateway")]
+pub mod environment;
+
+#[cfg(feature = "gateway")]
+pub mod gateway;
+
+#[cfg(feature = "gateway")]
+pub mod reload;
+
+#[cfg(feature = "gateway")]
+pub mod serve;
+
+#[cfg(feature = "gateway")]
 pub mod cli;

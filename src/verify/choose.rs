@@ -27,8 +27,7 @@ impl Alternative {
 }
 
 impl Condition {
-    /// Whether the head shows it.
-    pub(crate) fn holds(&self, head: &Head<'_>) -> bool {
+    fn holds(&self, head: &Head<'_>) -> bool {
         let place = match &self.subject {
             Subject::Header(name) => header(head, name),
             Subject::Query(name) => query_parameter(head, name),

@@ -6,13 +6,22 @@ use std::str::FromStr;
 use http::HeaderName;
 
 use super::locator::{Location, Pointer};
-use super::template::Template;
+use super::template::{Part, Template};
 
 /// How one sender signs: one or more complete forms, of which the first whose conditions hold is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scheme {
     /// The forms, in the order in which their conditions are looked at.
     pub alternatives: Vec<Alternative>,
+}
+
+impl Scheme {
+    /// Whether any form signs the URL, so that [`super::Head::origin`] has to be known.
+    #[must_use]
+    pub fn signs_url(&self) -> bool {
+        let signed = self.alternatives.iter().flat_map(|form| &form.signed);
+        signed.flat_map(Template::parts).any(|part| matches!(part, Part::Url))
+    }
 }
 
 /// One complete form of a sender's signature.

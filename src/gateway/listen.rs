@@ -1,0 +1,117 @@
+//! Listening sockets, bound before anything starts so that a taken port is a sentence and not a panic.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::IntoRawFd;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pingora::apps::ServerApp;
+use pingora::listeners::tls::TlsSettings;
+use pingora::listeners::{L4BufferSettings, ListenerConfig, Listeners};
+use pingora::server::{Fds, ListenFds, ShutdownWatch};
+use pingora::services::Service as _;
+use pingora::services::listening::Service;
+use tokio::task::JoinHandle;
+
+use super::certificate::Certificate;
+use super::connection::Front;
+use super::exchange::Exchange;
+use super::state::Gateway;
+use crate::config::Listen;
+
+/// Reads go straight into the body's buffer; writes are gathered so that a short answer is one write.
+const WRITE_BUFFER: usize = 2048;
+
+/// A bound address.
+pub(crate) struct Bound {
+    listener: TcpListener,
+    /// The address as the system gave it, with the real port.
+    pub(crate) address: SocketAddr,
+}
+
+/// Binds an address.
+///
+/// # Errors
+/// One sentence with the address and the reason.
+pub(crate) fn bind(address: SocketAddr) -> Result<Bound, String> {
+    let listener =
+        TcpListener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    let address = listener.local_addr().map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    Ok(Bound { listener, address })
+}
+
+/// Starts services on bound sockets; Pingora looks the sockets up by address.
+pub(crate) struct Sockets {
+    fds: Fds,
+    services: Vec<Start>,
+}
+
+/// Starts one service.
+type Start = Box<dyn FnOnce(ListenFds, ShutdownWatch) -> JoinHandle<()> + Send>;
+
+/// Services that accept connections until the shutdown signal.
+pub(crate) struct Listening(Vec<JoinHandle<()>>);
+
+impl Listening {
+    /// Resolves when no service accepts any more.
+    pub(crate) async fn closed(self) {
+        for service in self.0 {
+            let _ = service.await;
+        }
+    }
+}
+
+impl Sockets {
+    /// None yet.
+    pub(crate) fn new() -> Self {
+        Self { fds: Fds::new(), services: Vec::new() }
+    }
+
+    /// Deliveries are taken on this socket.
+    pub(crate) fn deliveries(
+        &mut self,
+        bound: Bound,
+        listen: &Listen,
+        certificate: Option<Arc<Certificate>>,
+        gateway: &Arc<Gateway>,
+    ) -> Result<(), String> {
+        let tls = certificate.is_some();
+        let header_limit = gateway.live().config.limits.headers;
+        let exchange = Exchange::new(Arc::clone(gateway), tls, listen.h2c, header_limit);
+        let front = Front::new(Arc::clone(gateway), exchange, listen.h2c);
+        self.add("deliveries", bound, certificate, front)
+    }
+
+    /// Another app on this socket.
+    pub(crate) fn add<A: ServerApp + Send + Sync + 'static>(
+        &mut self,
+        name: &'static str,
+        bound: Bound,
+        certificate: Option<Arc<Certificate>>,
+        app: A,
+    ) -> Result<(), String> {
+        let address = bound.address.to_string();
+        self.fds.add(address.clone(), bound.listener.into_raw_fd());
+        let mut config = ListenerConfig::tcp(address).l4_buffer(L4BufferSettings::new(0, WRITE_BUFFER));
+        if let Some(certificate) = certificate {
+            // The paths are not read: the resolver has the certificate.
+            let mut settings = TlsSettings::intermediate("", "").map_err(|error| error.to_string())?;
+            settings.set_cert_resolver(certificate);
+            settings.enable_h2();
+            config = config.tls(settings);
+        }
+        let mut listeners = Listeners::new();
+        listeners.add_listener(config);
+        let mut service = Service::with_listeners(name.into(), listeners, app);
+        self.services.push(Box::new(move |fds, shutdown| {
+            tokio::spawn(async move { service.start_service(Some(fds), shutdown, 1).await })
+        }));
+        Ok(())
+    }
+
+    /// Accepts connections until `shutdown` turns true.
+    pub(crate) fn start(self, shutdown: &ShutdownWatch) -> Listening {
+        let fds: ListenFds = Arc::new(Mutex::new(self.fds));
+        Listening(self.services.into_iter().map(|start| start(Arc::clone(&fds), shutdown.clone())).collect())
+    }
+}

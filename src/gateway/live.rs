@@ -1,0 +1,60 @@
+//! The configuration in force, with everything that belongs to it for as long as it serves.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::upstream::{self, Peer};
+use crate::config::Config;
+use crate::metrics::{Metrics, RouteMetrics};
+use crate::routes::Route;
+use crate::time::UnixTime;
+
+/// A configuration with its routes' peers and metrics. Immutable; a reload makes another one.
+pub(crate) struct Live {
+    /// The configuration.
+    pub(crate) config: Config,
+    /// When it came into force.
+    pub(crate) loaded_at: UnixTime,
+    routes: HashMap<String, RouteLive>,
+}
+
+/// What a route needs besides its configuration.
+#[derive(Clone)]
+pub(super) struct RouteLive {
+    /// Where it leads.
+    pub(super) peer: Peer,
+    /// Its metrics, resolved once.
+    pub(super) metrics: Arc<RouteMetrics>,
+    /// Whether its provider signs the URL, so that the request's origin has to be known.
+    pub(super) signs_url: bool,
+}
+
+impl Live {
+    /// Prepares a configuration whose file lies in `folder`.
+    pub(crate) fn new(config: Config, folder: &Path, metrics: &Metrics, loaded_at: UnixTime) -> Self {
+        let routes = config
+            .routes
+            .iter()
+            .map(|route| {
+                let provider = route.provider.as_deref();
+                let live = RouteLive {
+                    peer: upstream::peer(&route.upstream, folder),
+                    metrics: metrics.route(
+                        &route.name,
+                        provider.map_or("none", |provider| provider.name.as_str()),
+                        &route.secret_names,
+                    ),
+                    signs_url: provider.is_some_and(|provider| provider.scheme.signs_url()),
+                };
+                (route.name.clone(), live)
+            })
+            .collect();
+        Self { config, loaded_at, routes }
+    }
+
+    /// What belongs to `route`, which is one of this configuration's.
+    pub(super) fn of(&self, route: &Route) -> Option<&RouteLive> {
+        self.routes.get(&route.name)
+    }
+}

@@ -1,0 +1,22 @@
+//! The gateway: the only room that knows Pingora. `exchange` tells one request's story.
+
+mod body;
+mod certificate;
+mod client;
+mod connection;
+mod ending;
+mod exchange;
+mod framing;
+mod head;
+mod headers;
+mod listen;
+mod live;
+mod record;
+mod respond;
+mod state;
+mod upstream;
+
+pub(crate) use certificate::{Certificate, load as load_certificate};
+pub(crate) use listen::{Bound, Listening, Sockets, bind};
+pub(crate) use live::Live;
+pub(crate) use state::{Gateway, Phase};

@@ -1,0 +1,214 @@
+//! One HTTP/1.1 exchange with a plain upstream (TCP or Unix socket) on a pooled stream.
+//!
+//! Head and body leave in one write, and the answer is heard while a long body is still being written: an
+//! upstream may answer, and stop reading, before it has seen all of it.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
+use bytes::{BufMut, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use pingora::protocols::Stream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use super::answer::{Answer, Body, Framing, Plain};
+use super::chunked::Chunked;
+use super::{Outbound, Peer, Pool, UpstreamError};
+use crate::gateway::headers;
+
+/// The largest head of an answer.
+const HEAD_LIMIT: usize = 64 * 1024;
+/// The most headers of an answer.
+const MAX_HEADERS: usize = 128;
+/// The most 1xx answers before the final one.
+const MAX_INTERIM: u32 = 16;
+/// Bodies up to this size are copied behind the head and leave in one write.
+const ONE_WRITE: usize = 32 * 1024;
+const FIRST_READ: usize = 2048;
+
+/// Why an attempt failed, and whether the upstream can have acted on it.
+struct Attempt {
+    error: UpstreamError,
+    /// Not one byte of an answer came.
+    unanswered: bool,
+}
+
+/// Sends on a kept connection if there is one, otherwise, or if that one was closed, on a new one.
+pub(super) async fn send(pool: &Pool, peer: &Peer, outbound: &Outbound<'_>) -> Result<Answer, UpstreamError> {
+    if let Some(stream) = pool.kept(peer).await {
+        match exchange(stream, peer, outbound).await {
+            Ok(answer) => return Ok(answer),
+            Err(attempt) if attempt.unanswered => {}
+            Err(attempt) => return Err(attempt.error),
+        }
+    }
+    let stream = pool.connect(peer).await?;
+    exchange(stream, peer, outbound).await.map_err(|attempt| attempt.error)
+}
+
+async fn exchange(mut stream: Stream, peer: &Peer, outbound: &Outbound<'_>) -> Result<Answer, Attempt> {
+    let mut inbox = BytesMut::new();
+    let written = write(&mut stream, outbound, &mut inbox).await;
+    let (status, fields, keep) = match read_head(&mut stream, &mut inbox).await {
+        Ok(Some(head)) => head,
+        Ok(None) => {
+            let why = match &written {
+                Err(error) => format!("it broke off before answering: {error}"),
+                Ok(_) => "it closed the connection without an answer".to_owned(),
+            };
+            return Err(Attempt { error: UpstreamError::Failed(why), unanswered: true });
+        }
+        Err(error) => return Err(Attempt { error, unanswered: false }),
+    };
+    let (framing, framed) = framing(&outbound.head.method, status, &fields)
+        .map_err(|why| Attempt { error: UpstreamError::Failed(why.into()), unanswered: false })?;
+    // A body that was not written to its end leaves the connection in the middle of a request.
+    let keep = keep && framed && matches!(written, Ok(true));
+    let body = Body::Plain(Box::new(Plain { stream, inbox, framing, keep, key: peer.key() }));
+    Ok(Answer { status, headers: fields, body })
+}
+
+/// Writes the request; `Ok(false)` when the answer began before the body was written to its end.
+///
+/// A broken write is not final: the upstream may have answered and closed before it read everything.
+async fn write(stream: &mut Stream, outbound: &Outbound<'_>, inbox: &mut BytesMut) -> std::io::Result<bool> {
+    let body = outbound.body;
+    let small = body.len() <= ONE_WRITE;
+    let mut head = BytesMut::with_capacity(1024 + if small { body.len() } else { 0 });
+    headers::write_head(&mut head, outbound);
+    if small {
+        head.put_slice(body);
+        stream.write_all(&head).await?;
+        stream.flush().await?;
+        return Ok(true);
+    }
+    stream.write_all(&head).await?;
+    let mut rest = body;
+    let mut early = [0_u8; FIRST_READ];
+    let complete = poll_fn(|cx| {
+        loop {
+            let mut heard = ReadBuf::new(&mut early);
+            match Pin::new(&mut *stream).poll_read(cx, &mut heard) {
+                Poll::Ready(Ok(())) => {
+                    inbox.extend_from_slice(heard.filled());
+                    return Poll::Ready(Ok(false));
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {}
+            }
+            if rest.is_empty() {
+                return Poll::Ready(Ok(true));
+            }
+            match Pin::new(&mut *stream).poll_write(cx, rest) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => rest = rest.get(count..).unwrap_or_default(),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await?;
+    if complete {
+        stream.flush().await?;
+    }
+    Ok(complete)
+}
+
+/// Reads up to the end of the final head; `None` when the connection ended before any byte came.
+async fn read_head(
+    stream: &mut Stream,
+    inbox: &mut BytesMut,
+) -> Result<Option<(StatusCode, HeaderMap, bool)>, UpstreamError> {
+    let failed = |why: &str| UpstreamError::Failed(format!("its answer is not HTTP: {why}"));
+    let mut interim = 0;
+    loop {
+        if !inbox.is_empty() {
+            if let Some((length, status, fields, keep)) = parse_head(inbox).map_err(|why| failed(&why))? {
+                let _ = inbox.split_to(length);
+                if !status.is_informational() {
+                    return Ok(Some((status, fields, keep)));
+                }
+                interim += 1;
+                if status == StatusCode::SWITCHING_PROTOCOLS || interim > MAX_INTERIM {
+                    return Err(failed("it switches protocols or sends no final answer"));
+                }
+                continue;
+            }
+            if inbox.len() > HEAD_LIMIT {
+                return Err(failed("its head is larger than 64 KiB"));
+            }
+        }
+        inbox.reserve(FIRST_READ);
+        match stream.read_buf(inbox).await {
+            Ok(0) if inbox.is_empty() && interim == 0 => return Ok(None),
+            Ok(0) => {
+                return Err(UpstreamError::Failed(
+                    "it closed the connection in the middle of its answer".into(),
+                ));
+            }
+            Ok(_) => {}
+            Err(_) if inbox.is_empty() && interim == 0 => return Ok(None),
+            Err(error) => return Err(UpstreamError::Failed(format!("its answer broke off: {error}"))),
+        }
+    }
+}
+
+type Head = (usize, StatusCode, HeaderMap, bool);
+
+fn parse_head(inbox: &[u8]) -> Result<Option<Head>, String> {
+    let mut slots = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut response = httparse::Response::new(&mut slots);
+    let httparse::Status::Complete(length) = response.parse(inbox).map_err(|error| error.to_string())? else {
+        return Ok(None);
+    };
+    let status =
+        StatusCode::from_u16(response.code.unwrap_or_default()).map_err(|error| error.to_string())?;
+    let mut fields = HeaderMap::with_capacity(response.headers.len());
+    for field in response.headers.iter() {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|error| error.to_string())?;
+        let value = HeaderValue::from_bytes(field.value).map_err(|error| error.to_string())?;
+        fields.append(name, value);
+    }
+    let keep = keeps_alive(response.version == Some(1), &fields);
+    Ok(Some((length, status, fields, keep)))
+}
+
+fn keeps_alive(http_11: bool, fields: &HeaderMap) -> bool {
+    let names = |wanted: &str| {
+        fields
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|name| name.trim().eq_ignore_ascii_case(wanted))
+    };
+    if http_11 { !names("close") } else { names("keep-alive") }
+}
+
+/// Where the answer's body ends (RFC 9112 section 6.3), and whether the connection can be kept after it.
+fn framing(method: &Method, status: StatusCode, fields: &HeaderMap) -> Result<(Framing, bool), &'static str> {
+    if method == Method::HEAD || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
+        return Ok((Framing::Length(0), true));
+    }
+    if fields.contains_key(TRANSFER_ENCODING) {
+        let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
+        let chunked = codings.next().is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+        if !chunked || codings.next().is_some() {
+            return Err("its answer has a Transfer-Encoding other than chunked");
+        }
+        return Ok((Framing::Chunked(Chunked::Size), !fields.contains_key(CONTENT_LENGTH)));
+    }
+    let mut lengths = fields.get_all(CONTENT_LENGTH).iter();
+    let Some(length) = lengths.next() else { return Ok((Framing::UntilClose, false)) };
+    if lengths.any(|other| other != length) {
+        return Err("its answer has two different lengths");
+    }
+    let digits = length.as_bytes();
+    if digits.is_empty() || digits.len() > 18 || !digits.iter().all(u8::is_ascii_digit) {
+        return Err("its answer's Content-Length is not a number");
+    }
+    let length = length.to_str().ok().and_then(|digits| digits.parse().ok());
+    Ok((Framing::Length(length.ok_or("its answer's Content-Length is not a number")?), true))
+}

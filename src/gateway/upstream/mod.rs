@@ -1,0 +1,76 @@
+//! The way to the upstream. Nothing here can be called without [`Admitted`].
+
+mod answer;
+mod chunked;
+mod http1;
+mod peer;
+mod pooled;
+
+use std::path::Path;
+use std::time::Duration;
+
+use pingora::http::RequestHeader;
+
+use super::headers::Added;
+use crate::admit::Admitted;
+use crate::routes::Upstream;
+
+pub(super) use answer::{Answer, Body as AnswerBody};
+pub(super) use peer::Peer;
+pub(super) use pooled::Pool;
+
+/// Why the upstream gave no answer.
+#[derive(Debug)]
+pub(super) enum UpstreamError {
+    /// No connection: refused, unresolvable, TLS failed.
+    Unreachable(String),
+    /// It broke off, or what it sent is not HTTP.
+    Failed(String),
+}
+
+impl std::fmt::Display for UpstreamError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreachable(why) | Self::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+/// One verified request on its way: the received head, what is added to it, and the body that was verified.
+pub(super) struct Outbound<'a> {
+    /// The head as received.
+    pub(super) head: &'a RequestHeader,
+    /// The path and query for the upstream.
+    pub(super) target: &'a str,
+    /// What the gateway adds.
+    pub(super) added: &'a Added<'a>,
+    /// The verified bytes.
+    pub(super) body: &'a [u8],
+}
+
+/// How long an idle connection to an upstream is kept.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// How long one address may take to accept a connection, TLS handshake included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Sends the request and reads the head of the answer.
+///
+/// A kept-alive connection that turns out closed before any byte of an answer came is replaced once by a new one:
+/// the upstream cannot have acted on a request whose connection it had closed before.
+///
+/// # Errors
+/// [`UpstreamError`]; the caller bounds the time.
+pub(super) async fn send(
+    _permit: &Admitted,
+    pool: &Pool,
+    peer: &Peer,
+    outbound: &Outbound<'_>,
+) -> Result<Answer, UpstreamError> {
+    if peer.tls() { pool.send_tls(peer, outbound).await } else { http1::send(pool, peer, outbound).await }
+}
+
+/// The peer of a route; a relative socket path is taken from `folder`.
+pub(super) fn peer(upstream: &Upstream, folder: &Path) -> Peer {
+    Peer::new(upstream, folder)
+}
