@@ -27,7 +27,8 @@ impl Alternative {
 }
 
 impl Condition {
-    fn holds(&self, head: &Head<'_>) -> bool {
+    /// Whether the head shows it.
+    pub(crate) fn holds(&self, head: &Head<'_>) -> bool {
         let place = match &self.subject {
             Subject::Header(name) => header(head, name),
             Subject::Query(name) => query_parameter(head, name),

@@ -1,5 +1,6 @@
 //! What cannot be right about a scheme, found when it is loaded and not when a delivery comes.
 
+use super::locator::Location;
 use super::scheme::{Algorithm, Alternative, Encoding, Layout, Scheme, TimestampSource};
 use super::template::{Part, Template};
 
@@ -113,7 +114,34 @@ impl Alternative {
         }
         if let Algorithm::Jwt(jwt) = &self.algorithm {
             wrong(jwt.algorithms.is_empty(), "name the JWT algorithms that this sender uses");
+            let macs = jwt.algorithms.iter().filter(|algorithm| algorithm.hmac().is_some()).count();
+            wrong(
+                macs != 0 && macs != jwt.algorithms.len(),
+                "JWT algorithms must be all HMAC or all public-key: one secret cannot be both kinds of key",
+            );
+            wrong(
+                self.body_digest.is_some(),
+                "the body's digest of a JWT stands in a claim: use `body_hash`",
+            );
         }
+        if let Some(digest) = &self.body_digest {
+            let covers = |part: &Part| match (&digest.location, part) {
+                (Location::Header(name), Part::Header(signed)) => name == signed,
+                (Location::Query(_), Part::Url | Part::Query) => true,
+                (Location::Query(name), Part::QueryParameter(signed)) => name == signed,
+                _ => false,
+            };
+            let signed = self.signed.iter().all(|template| template.parts().iter().any(covers));
+            wrong(!signed, "the body's digest is not part of what is signed, so anyone could write another");
+        }
+        wrong(
+            part(|part| matches!(part, Part::Json(pointer) if pointer.is_many())),
+            "{json:…} signs one value: `*` stands for several",
+        );
+        wrong(
+            part(|part| *part == Part::Body) && !self.signature.location.is_in_head(),
+            "a signature that stands in the body cannot cover all of it",
+        );
         problems
     }
 }
@@ -123,7 +151,7 @@ const UNSIGNED_TIME: &str = "the timestamp is not part of what is signed, so any
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::{Sha, TimeUnit, TimestampForm};
+    use crate::verify::{BodyDigest, JwtAlgorithm, JwtForm, Sha, TimeUnit, TimestampForm};
 
     fn hmac(template: &str) -> Alternative {
         Alternative::new("header:x-signature".parse().unwrap(), template.parse().unwrap())
@@ -163,6 +191,43 @@ mod tests {
         assert!(problems(digest("{body}")).contains("{secret}"));
         assert_eq!(problems(digest("{secret}{body}")), "");
         assert!(problems(hmac("{secret}{body}")).contains("{secret}"));
+    }
+
+    #[test]
+    fn a_digest_of_the_body_must_be_signed_itself() {
+        let digest = |location: &str| {
+            let location = location.parse().unwrap();
+            Some(BodyDigest { location, prefix: String::new(), digest: Sha::Sha256, encoding: Encoding::Hex })
+        };
+        let with =
+            |template: &str, location: &str| Alternative { body_digest: digest(location), ..hmac(template) };
+        assert_eq!(problems(with("{url}", "query:sha")), "");
+        assert_eq!(problems(with("{method}{header:digest}", "header:digest")), "");
+        assert!(problems(with("{method}", "query:sha")).contains("anyone could write another"));
+        assert!(problems(with("{header:date}", "header:digest")).contains("anyone could write another"));
+    }
+
+    #[test]
+    fn a_jwt_has_algorithms_of_one_kind() {
+        let jwt = |algorithms: &[JwtAlgorithm]| {
+            let form = JwtForm { algorithms: algorithms.to_vec(), ..JwtForm::default() };
+            let unsigned_body = true;
+            problems(Alternative {
+                algorithm: Algorithm::Jwt(form),
+                signed: Vec::new(),
+                unsigned_body,
+                ..hmac("{body}")
+            })
+        };
+        assert_eq!(jwt(&[JwtAlgorithm::Es256, JwtAlgorithm::Rs256]), "");
+        assert!(jwt(&[JwtAlgorithm::Hs256, JwtAlgorithm::Rs256]).contains("all HMAC or all public-key"));
+        assert!(jwt(&[]).contains("name the JWT algorithms"));
+    }
+
+    #[test]
+    fn a_signature_cannot_cover_itself() {
+        let inside = Alternative::new("json:/signature".parse().unwrap(), "{body}".parse().unwrap());
+        assert!(problems(inside).contains("cannot cover all of it"));
     }
 
     #[test]

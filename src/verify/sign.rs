@@ -11,6 +11,7 @@ use crate::secret::Secret;
 use crate::time::UnixTime;
 
 use super::body::{Body, Place};
+use super::choose::choose;
 use super::content::{self, Context, SecretSink, UrlVariant};
 use super::delivery::Head;
 use super::encoding::{BASE64, encode};
@@ -63,28 +64,36 @@ pub enum SignError {
     Unsupported(&'static str),
 }
 
-/// Signs a delivery as its sender would, in the first form of the scheme that the delivery can have.
+/// Signs a delivery as its sender would: in the form of the scheme that it has already, or else in the first that it
+/// can be given by adding what marks that form.
 ///
 /// Schemes with public keys need the private key as PEM (PKCS#8).
 ///
 /// # Errors
 /// A secret of another kind, or a delivery without something that is signed.
 pub fn sign(scheme: &Scheme, secret: &Secret, request: &SignRequest<'_>) -> Result<Signed, SignError> {
-    let mut failure = SignError::Unsupported("a signature of this scheme for this delivery");
-    for alternative in &scheme.alternatives {
-        match Draft::new(request).and_then(|draft| draft.sign(alternative, secret, request)) {
-            Ok(signed) => return Ok(signed),
-            // That the delivery has another form says less than why it cannot be signed in its own.
-            Err(SignError::Unsupported(OTHER_FORM)) => {}
-            Err(error) => failure = error,
+    let draft = Draft::new(request)?;
+    let forms = || scheme.alternatives.iter().enumerate();
+    let at_hand = forms().filter(|(_, form)| draft.has_marks(form, request));
+    let others = forms().filter(|(_, form)| !draft.has_marks(form, request));
+    let mut failure = None;
+    for (index, form) in at_hand.chain(others) {
+        let mut draft = draft.clone();
+        match draft.sign(form, secret, request) {
+            // The receiver must take it for this form as well.
+            Ok(()) if choose(scheme, &draft.head(request)).is_ok_and(|(chosen, _)| chosen == index) => {
+                let url = format!("{}{}", draft.origin, draft.target);
+                return Ok(Signed { headers: draft.added, url, body: draft.body });
+            }
+            Ok(()) => {}
+            Err(error) => failure = failure.or(Some(error)),
         }
     }
-    Err(failure)
+    Err(failure.unwrap_or(SignError::Unsupported("a signature in a form that this delivery can have")))
 }
 
-const OTHER_FORM: &str = "a delivery of another form";
-
 /// A delivery while it is being signed.
+#[derive(Clone)]
 struct Draft {
     origin: String,
     target: String,
@@ -116,13 +125,13 @@ impl Draft {
     }
 
     fn sign(
-        mut self,
+        &mut self,
         alternative: &Alternative,
         secret: &Secret,
         request: &SignRequest<'_>,
-    ) -> Result<Signed, SignError> {
+    ) -> Result<(), SignError> {
         self.write_body_digest(alternative)?;
-        self.meet_conditions(alternative, request)?;
+        self.add_marks(alternative)?;
         let id = request.id.map_or_else(|| format!("msg_{}", request.timestamp.millis()), str::to_owned);
         let time = self.write_timestamp(alternative, request)?;
         let parts = alternative.signed.first().map_or(&[][..], |template| template.parts());
@@ -157,8 +166,7 @@ impl Draft {
             }
         };
         let text = lay_out(alternative, &text, time.as_deref(), &pairs);
-        self.put(&alternative.signature.location, &text, alternative.covers_body())?;
-        Ok(Signed { headers: self.added, url: format!("{}{}", self.origin, self.target), body: self.body })
+        self.put(&alternative.signature.location, &text, alternative.covers_body())
     }
 
     fn head<'h>(&'h self, request: &'h SignRequest<'_>) -> Head<'h> {
@@ -170,30 +178,26 @@ impl Draft {
         }
     }
 
-    /// Adds the headers by which the receiver knows this form, if the delivery does not contradict it.
-    fn meet_conditions(
-        &mut self,
-        alternative: &Alternative,
-        request: &SignRequest<'_>,
-    ) -> Result<(), SignError> {
+    /// Whether the receiver would know this form by what the delivery has, but for the signature, which comes last.
+    fn has_marks(&self, alternative: &Alternative, request: &SignRequest<'_>) -> bool {
+        let head = self.head(request);
+        let signature = &alternative.signature.location;
+        alternative.when.iter().all(|condition| condition.subject.is_at(signature) || condition.holds(&head))
+    }
+
+    /// Adds the headers by which the receiver knows this form.
+    fn add_marks(&mut self, alternative: &Alternative) -> Result<(), SignError> {
         for condition in &alternative.when {
-            match (&condition.subject, &condition.test) {
-                (Subject::Header(name), Test::Equals(value) | Test::StartsWith(value))
-                    if !self.headers.contains_key(name)
-                        && Location::Header(name.clone()) != alternative.signature.location =>
-                {
-                    self.add_header(name, value)?;
-                }
-                _ => {}
+            let (Subject::Header(name), Test::Equals(value) | Test::StartsWith(value)) =
+                (&condition.subject, &condition.test)
+            else {
+                continue;
+            };
+            if !self.headers.contains_key(name) && !condition.subject.is_at(&alternative.signature.location) {
+                self.add_header(name, value)?;
             }
         }
-        // The signature's own place may be the mark; it is written last.
-        let mut rest = alternative.clone();
-        rest.when.retain(|condition| match &condition.subject {
-            Subject::Header(name) => Location::Header(name.clone()) != alternative.signature.location,
-            Subject::Query(name) => Location::Query(name.clone()) != alternative.signature.location,
-        });
-        if rest.is_for(&self.head(request)) { Ok(()) } else { Err(SignError::Unsupported(OTHER_FORM)) }
+        Ok(())
     }
 
     fn write_body_digest(&mut self, alternative: &Alternative) -> Result<(), SignError> {
@@ -359,6 +363,16 @@ impl Draft {
         self.added.retain(|(added, _)| added != name.as_str());
         self.added.push((name.to_string(), text.to_owned()));
         Ok(())
+    }
+}
+
+impl Subject {
+    fn is_at(&self, location: &Location) -> bool {
+        match (self, location) {
+            (Self::Header(subject), Location::Header(name)) => subject == name,
+            (Self::Query(subject), Location::Query(name)) => subject == name,
+            _ => false,
+        }
     }
 }
 
