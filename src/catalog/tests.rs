@@ -41,7 +41,7 @@ fn every_sender_passes_its_vectors() {
 }
 
 #[test]
-fn a_vector_that_is_accepted_although_it_should_not_be_is_a_failure() {
+fn an_unexpected_acceptance_and_another_reason_are_failures() {
     let provider = find("github").unwrap();
     let mut vectors = vectors("github");
     vectors.list.truncate(1);
@@ -49,6 +49,10 @@ fn a_vector_that_is_accepted_although_it_should_not_be_is_a_failure() {
     let results = run_vectors(&provider, &vectors);
     assert_eq!(results[0].problem.as_deref(), Some("it was accepted"));
     assert_eq!(results[1].problem.as_deref(), Some("no vector shows that it accepts anything"));
+    vectors.list[0].headers.clear();
+    let results = run_vectors(&provider, &vectors);
+    let problem = results[0].problem.as_deref().unwrap();
+    assert!(problem.starts_with("it was refused as signature_missing"), "{problem}");
 }
 
 #[test]
@@ -195,6 +199,10 @@ fn a_signed_handshake_is_answered_after_verification_and_with_the_secret_that_ve
     let zoom = find("zoom").unwrap();
     let body = r#"{"event":"endpoint.url_validation","payload":{"plainToken":"a\"b"}}"#;
     assert_eq!(asked(&zoom, ("POST", "/"), body, None, &["old"]), None);
+    let slack = find("slack").unwrap();
+    let question = r#"{"type":"url_verification","challenge":"c"}"#;
+    assert_eq!(asked(&slack, ("POST", "/"), question, None, &["old"]), None);
+    assert_eq!(asked(&slack, ("POST", "/"), question, Some(0), &[]).unwrap().body, b"c");
     let answers = [0, 1].map(|matched| asked(&zoom, ("POST", "/"), body, Some(matched), &[]).unwrap());
     assert_ne!(answers[0].body, answers[1].body);
     for (answer, secret) in answers.iter().zip(["old", "new"]) {
