@@ -40,7 +40,7 @@ pub(super) fn limits(fields: &mut Fields<'_, '_>, shared: &mut Shared<'_>) -> Li
         let path = format!("{}.body", fields.path());
         shared.warnings.report(
             path,
-            fields.place(),
+            fields.place_of("body"),
             "larger than `buffered`, so a body of this size is never held",
         );
     }

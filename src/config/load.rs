@@ -24,6 +24,37 @@ pub(super) struct Shared<'s> {
 
 /// Reads a configuration.
 ///
+/// ```
+/// use sealpost::config::{Reference, Source, load};
+/// use sealpost::secret::Secret;
+///
+/// struct NothingIsSet;
+///
+/// impl Source for NothingIsSet {
+///     fn read(&self, reference: &Reference) -> Result<Secret, String> {
+///         Err(format!("{reference} is not set"))
+///     }
+/// }
+///
+/// let text = "
+/// listen:
+///   - address: 127.0.0.1:8080
+/// routes:
+///   - name: repositories
+///     match: { path: /webhooks/github }
+///     provider: github
+///     secrets: [env:GITHUB_SECRET]
+///     upstrem: http://127.0.0.1:3000
+/// ";
+/// let problems = load(text, &NothingIsSet).unwrap_err();
+/// assert_eq!(
+///     problems.render("gateway.yaml"),
+///     "gateway.yaml:5:5 routes[0]: `upstream` is missing; write for example `upstream: http://127.0.0.1:3000`\n\
+///      gateway.yaml:8:15 routes[0].secrets[0]: env:GITHUB_SECRET is not set\n\
+///      gateway.yaml:9:5 routes[0].upstrem: unknown key `upstrem`; did you mean `upstream`?\n"
+/// );
+/// ```
+///
 /// # Errors
 /// Everything that is wrong with the file or with what it refers to, in the order of the file.
 pub fn load(text: &str, source: &dyn Source) -> Result<Config, Problems> {

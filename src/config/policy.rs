@@ -7,7 +7,7 @@ use crate::catalog::{OnStoreError, Provider, defaults};
 use crate::routes::{Dedupe, EventFilter};
 use crate::time::Tolerance;
 use crate::verify::Locator;
-use crate::yaml::{Cursor, Fields, Problems};
+use crate::yaml::{Cursor, Fields, Problems, shortened};
 
 /// The longest an event can be remembered; whoever needs more needs a database.
 const LONGEST_TTL: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -38,10 +38,17 @@ pub(super) fn tolerance(fields: &mut Fields<'_, '_>, provider: Option<&Provider>
 }
 
 /// How repeated events are recognised; `None` for `off`.
-pub(super) fn dedupe(fields: &mut Fields<'_, '_>, provider: Option<&Provider>) -> Option<Dedupe> {
+///
+/// An event is remembered at least as long as a captured copy of it would still verify.
+pub(super) fn dedupe(
+    fields: &mut Fields<'_, '_>,
+    provider: Option<&Provider>,
+    tolerance: Option<Tolerance>,
+) -> Option<Dedupe> {
+    let window = tolerance.map_or(Duration::ZERO, |window| window.past.saturating_add(window.future));
     let default = provider.map(|provider| Dedupe {
         key: provider.event.key.clone(),
-        ttl: provider.dedupe_ttl,
+        ttl: provider.dedupe_ttl.max(window),
         on_store_error: provider.on_store_error,
     });
     let Some(cursor) = fields.optional("dedupe").filter(|cursor| !cursor.node.is_null()) else {
@@ -118,7 +125,7 @@ pub(super) fn events(fields: &mut Fields<'_, '_>, provider: Option<&Provider>) -
                 "an event's name neither is empty nor begins or ends with a space",
             );
         } else if patterns.iter().any(|pattern| pattern == text) {
-            item.report(fields.problems(), format!("`{text}` stands in this list already"));
+            item.report(fields.problems(), format!("`{}` stands in this list already", shortened(text)));
         }
         patterns.push(text.to_owned());
     }

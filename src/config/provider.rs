@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::catalog::{self, Provider};
-use crate::yaml::{Cursor, Problems, closest};
+use crate::yaml::{Cursor, Problems, closest, shortened};
 
 /// How many names of the file's own are compared with a misspelt one: a file of ten thousand routes that all name
 /// a missing provider should still be refused at once.
@@ -60,6 +60,7 @@ impl Providers {
         catalog::find(name).ok_or_else(|| {
             let own = self.own.keys().map(String::as_str).take(MOST_COMPARED);
             let near = closest(name, own).or_else(|| closest(name, catalog::names().chain(["none"])));
+            let name = shortened(name);
             Some(match near {
                 Some(near) => format!("unknown provider `{name}`; did you mean `{near}`?"),
                 None => format!("unknown provider `{name}`; `sealpost providers` lists the catalogue"),

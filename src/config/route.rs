@@ -60,7 +60,7 @@ pub(super) fn read<'n>(at: &Cursor<'n>, shared: &mut Shared<'_>, problems: &mut 
     };
     let upstream = parsed::<Upstream>(&mut fields, "upstream", "http://127.0.0.1:3000");
     let tolerance = policy::tolerance(&mut fields, provider.as_deref());
-    let dedupe = policy::dedupe(&mut fields, provider.as_deref());
+    let dedupe = policy::dedupe(&mut fields, provider.as_deref(), tolerance);
     let events = policy::events(&mut fields, provider.as_deref());
     let timeout = limits::wait(&mut fields, "timeout").unwrap_or(
         provider
@@ -73,7 +73,7 @@ pub(super) fn read<'n>(at: &Cursor<'n>, shared: &mut Shared<'_>, problems: &mut 
         _ => Mode::Enforce,
     };
     let public_url = public_url(&mut fields);
-    let verify_tokens = verify_tokens(&mut fields, provider.as_deref(), shared);
+    let verify_tokens = verify_tokens(&mut fields, provider.as_deref(), &secrets, shared);
     fields.finish();
     if problems.len() > before {
         return read;
@@ -237,14 +237,19 @@ fn public_url(fields: &mut Fields<'_, '_>) -> Option<String> {
     Some(origin.to_owned())
 }
 
+/// The tokens of a handshake: `verify_token`, or the route's secrets for a sender that asks for a token.
 fn verify_tokens(
     fields: &mut Fields<'_, '_>,
     provider: Option<&Provider>,
+    secrets: &[Listed<'_>],
     shared: &mut Shared<'_>,
 ) -> Vec<Secret> {
-    let Some(cursor) = fields.optional("verify_token") else { return Vec::new() };
-    if provider.is_none_or(|provider| !provider.challenges.iter().any(|challenge| challenge.token.is_some()))
-    {
+    let challenges = provider.map_or(&[][..], |provider| provider.challenges.as_slice());
+    let asks = challenges.iter().any(|challenge| challenge.token.is_some());
+    let Some(cursor) = fields.optional("verify_token") else {
+        return secrets.iter().filter(|_| asks).map(|listed| listed.named.secret.clone()).collect();
+    };
+    if !asks {
         let message = "this provider has no handshake that presents a token, so this one is never asked for";
         cursor.report(&mut shared.warnings, message);
     }

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Reference, Source};
 use crate::secret::{NamedSecret, Secret};
-use crate::yaml::{Cursor, Problems, Value};
+use crate::yaml::{Cursor, Entry, Problems, Value, closest};
 
 /// A secret shorter than this can be guessed offline from one delivery.
 pub(super) const SHORTEST: usize = 16;
@@ -55,7 +55,7 @@ impl<'s> Secrets<'s> {
         };
         match secret {
             Ok(secret) if secret.is_empty() => {
-                cursor.report(problems, "the secret is empty, so anyone could sign with it");
+                cursor.report(problems, "it is empty, so anyone could make one");
                 None
             }
             Ok(secret) => Some(secret),
@@ -120,36 +120,63 @@ fn written<'n>(
                 .ok()
                 .map(|read| (read, None))
         }
-        Value::Map(_) => {
-            let mut fields = cursor.fields(problems)?;
-            let mut found = Vec::new();
-            for (key, read) in [
-                ("env", Reference::variable as fn(&str) -> Result<Reference, String>),
-                ("file", Reference::file),
-                ("insecure", |text| Ok(Reference::Insecure(Secret::new(text.as_bytes().to_vec())))),
-            ] {
-                let Some(at) = fields.optional(key) else { continue };
-                let text = at.text(fields.problems())?;
-                found.push(read(text).map_err(|message| at.report(fields.problems(), message)).ok()?);
-            }
-            let name = if may_have_name { fields.optional("name") } else { None };
-            let name = match name {
-                Some(at) => {
-                    Some(at.text(fields.problems()).filter(|text| is_name(text, &at, fields.problems()))?)
-                }
-                None => None,
-            };
-            if found.len() != 1 {
-                fields.report("write exactly one of `env`, `file` and `insecure`");
-            }
-            fields.finish();
-            found.pop().filter(|_| found.is_empty()).map(|reference| (reference, name))
-        }
+        Value::Map(entries) => mapping(cursor, entries, may_have_name, problems),
         _ => {
             cursor.expected(problems, "`env:NAME` or `file:PATH`");
             None
         }
     }
+}
+
+fn mapping<'n>(
+    cursor: &Cursor<'n>,
+    entries: &'n [Entry],
+    may_have_name: bool,
+    problems: &mut Problems,
+) -> Option<(Reference, Option<&'n str>)> {
+    let mut found: Vec<Option<Reference>> = Vec::new();
+    let mut name = Some(None);
+    for entry in entries {
+        let at = cursor.key(entry);
+        match entry.key.as_str() {
+            "env" => found.push(read(&at, Reference::variable, problems)),
+            "file" => found.push(read(&at, Reference::file, problems)),
+            "insecure" => found.push(read(&at, insecure, problems)),
+            "name" if may_have_name => {
+                name = at.text(problems).filter(|text| is_name(text, &at, problems)).map(Some);
+            }
+            // Not even the key is repeated: a secret with a colon in it is read as one.
+            key => {
+                let known: &[&str] = if may_have_name {
+                    &["env", "file", "insecure", "name"]
+                } else {
+                    &["env", "file", "insecure"]
+                };
+                let message = match closest(key, known.iter().copied()) {
+                    Some(near) => format!("unknown key; did you mean `{near}`?"),
+                    None => format!("unknown key; known here: `{}`", known.join("`, `")),
+                };
+                problems.report(&cursor.path, entry.place, message);
+            }
+        }
+    }
+    if found.len() != 1 {
+        cursor.report(problems, "write exactly one of `env`, `file` and `insecure`");
+    }
+    let reference = found.pop().flatten().filter(|_| found.is_empty())?;
+    name.map(|name| (reference, name))
+}
+
+fn read(
+    at: &Cursor<'_>,
+    reference: fn(&str) -> Result<Reference, String>,
+    problems: &mut Problems,
+) -> Option<Reference> {
+    reference(at.text(problems)?).map_err(|message| at.report(problems, message)).ok()
+}
+
+fn insecure(text: &str) -> Result<Reference, String> {
+    Ok(Reference::Insecure(Secret::new(text.as_bytes().to_vec())))
 }
 
 /// A name goes into a header and a metric's label: letters, digits and `.`, `_`, `-`, at most 64 of them.

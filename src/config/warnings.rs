@@ -10,7 +10,7 @@ use super::signed;
 use crate::catalog::Provider;
 use crate::catalog::defaults::horizon;
 use crate::routes::{Mode, Route, UpstreamAddress};
-use crate::yaml::{Cursor, Node, Problems, Value, show_duration, show_size};
+use crate::yaml::{Cursor, Node, Problems, Value, shortened, show_duration, show_size};
 
 /// Secrets seen so far, by digest, with the route that has them.
 pub(super) type Seen = HashMap<[u8; 32], String>;
@@ -167,6 +167,7 @@ fn near_misses(route: &Route, events: &Cursor<'_>, warnings: &mut Problems) {
     let mut folded: HashMap<String, &str> = HashMap::new();
     for name in route.events.patterns().unwrap_or_default() {
         if let Some(other) = folded.insert(name.to_lowercase(), name) {
+            let (other, name) = (shortened(other), shortened(name));
             let message =
                 format!("`{other}` and `{name}` differ in letter case only; event names are case-sensitive");
             events.report(warnings, message);

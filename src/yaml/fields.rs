@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::cursor::{Cursor, join};
 use super::node::Entry;
 use super::problem::{Place, Problems};
+use super::scalar::shortened;
 use super::suggest::closest;
 
 /// One mapping being read. Ask for every key it may have, then call [`Fields::finish`].
@@ -157,8 +158,4 @@ impl<'n, 'p> Fields<'n, 'p> {
 
 fn listed(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn shortened(text: &str) -> String {
-    super::scalar::shortened(text)
 }

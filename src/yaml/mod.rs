@@ -32,5 +32,5 @@ pub use fields::Fields;
 pub use node::{Entry, Node, Value};
 pub use parse::{MAX_BYTES, MAX_DEPTH, MAX_NODES, parse, read};
 pub use problem::{Place, Problem, Problems};
-pub use scalar::{boolean, duration, integer, show_duration, show_size, size};
+pub use scalar::{boolean, duration, integer, shortened, show_duration, show_size, size};
 pub use suggest::closest;

@@ -101,7 +101,8 @@ pub fn show_size(bytes: u64) -> String {
 }
 
 /// At most 40 characters of a text in one printable line, for messages.
-pub(super) fn shortened(text: &str) -> String {
+#[must_use]
+pub fn shortened(text: &str) -> String {
     let mut shown: String = text.chars().take(40).flat_map(char::escape_debug).collect();
     if text.chars().nth(40).is_some() {
         shown.push('…');
