@@ -370,6 +370,23 @@ fn a_secret_is_never_part_of_a_message() {
 }
 
 #[test]
+fn a_secret_its_sender_could_not_have_made_is_refused_at_its_line() {
+    for (provider, secret) in [
+        ("standard-webhooks", "whsec_hunter2*"),
+        ("standard-webhooks", "whsec_"),
+        ("discord", "abcdef"),
+        ("wise", "-----BEGIN PUBLIC KEY-----\\nhunter2\\n-----END PUBLIC KEY-----"),
+    ] {
+        let keys = format!("provider: {provider}, secrets: [env:A, {{ insecure: \"{secret}\" }}]");
+        let problems = refused(&bare_route(&keys));
+        let place = format!("routes[0].secrets[1]: not a secret of `{provider}`: ");
+        assert!(problems.contains(&place) && !problems.contains("hunter2"), "{keys}: {problems}");
+    }
+    let keys = "provider: standard-webhooks, secrets: [env:WHSEC]";
+    assert_eq!(loaded(&bare_route(keys)).routes.named("r").unwrap().keys.len(), 1);
+}
+
+#[test]
 fn a_broken_provider_of_the_file_is_complained_about_once() {
     let text = "\
 listen: [{ address: 127.0.0.1:8080 }]
