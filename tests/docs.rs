@@ -6,8 +6,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
 
+use sealpost::admit::Reason;
 use sealpost::catalog::{Row, provider_table};
+use sealpost::metrics::{Format, Gauges, Metrics, Operation};
 
 #[test]
 fn the_readme_lists_every_sender_of_the_catalogue() {
@@ -21,6 +25,41 @@ fn the_readme_lists_every_sender_of_the_catalogue() {
         table.push_str(&format!("| `{name}` | {title} | {proof} | `{key}` | {} |\n", confidence.word()));
     }
     generated("README.md", "providers", &table);
+}
+
+#[test]
+fn the_readme_lists_every_metric() {
+    let mut table = String::from("| metric | labels | meaning |\n|---|---|---|\n");
+    let scrape = scrape();
+    let mut lines = scrape.lines().peekable();
+    while let Some(line) = lines.next() {
+        let Some((name, meaning)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) else {
+            continue;
+        };
+        // The first sample below a metric's own lines has its labels; `le` is a histogram's.
+        let sample = lines.by_ref().find(|line| !line.starts_with('#')).unwrap_or_default();
+        let labels = sample.split_once('{').map_or("", |(_, rest)| rest);
+        let labels: Vec<_> = labels
+            .split(['{', ',', '}'])
+            .filter_map(|label| label.split_once("=\""))
+            .filter(|(label, _)| *label != "le")
+            .map(|(label, _)| format!("`{label}`"))
+            .collect();
+        table.push_str(&format!("| `{name}` | {} | {meaning} |\n", labels.join(" ")));
+    }
+    assert!(table.contains("`sealpost_requests_total` | `route` `provider` `reason`"), "{table}");
+    generated("README.md", "metrics", &table);
+}
+
+#[test]
+fn the_readme_names_every_reason() {
+    let words: Vec<_> = Reason::ALL.iter().map(|reason| format!("`{}`", reason.word())).collect();
+    let mut lines = String::new();
+    for chunk in words.chunks(6) {
+        lines.push_str(&chunk.join(" "));
+        lines.push('\n');
+    }
+    generated("README.md", "reasons", &lines);
 }
 
 #[test]
@@ -58,6 +97,9 @@ fn every_script_and_folder_the_readme_names_is_there() {
     }
 }
 
+/// Several tests write parts of one document.
+static DOCUMENTS: Mutex<()> = Mutex::new(());
+
 /// What to do about a document that is behind.
 const WRITE: &str = "run SEALPOST_WRITE_DOCS=1 cargo test --test docs";
 
@@ -66,8 +108,25 @@ fn asked_to_write() -> bool {
     std::env::var_os("SEALPOST_WRITE_DOCS").is_some()
 }
 
+/// A scrape in which every metric has at least one sample.
+fn scrape() -> String {
+    let metrics = Metrics::new();
+    let route = metrics.route("route", "provider", &["0".into()]);
+    let took = Duration::from_millis(1);
+    route.verified(0, Some(took));
+    route.verifying(took);
+    route.upstream(took);
+    route.finished(Reason::Forwarded, took);
+    metrics.store(Operation::Claim, took);
+    metrics.store_error(Operation::Claim);
+    metrics.reloaded(true);
+    metrics.config_info("hash");
+    metrics.render(Gauges::default(), Format::Plain)
+}
+
 /// Asserts that what stands between the markers called `name` is `expected`, or writes it there.
 fn generated(document: &str, name: &str, expected: &str) {
+    let _one_writer = DOCUMENTS.lock();
     let text = read(document);
     let (before, rest) = text.split_once(&format!("<!-- {name}:")).expect("the opening marker");
     let (comment, rest) = rest.split_once("-->\n").expect("the end of the opening marker");
