@@ -26,6 +26,9 @@ pub mod logs;
 pub mod metrics;
 
 #[cfg(feature = "gateway")]
+pub mod admin;
+
+#[cfg(feature = "gateway")]
 pub mod environment;
 
 #[cfg(feature = "gateway")]

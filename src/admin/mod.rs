@@ -1,0 +1,65 @@
+//! The admin address: health, readiness, metrics, and what the running configuration is. No answer of it
+//! contains a secret: it is given none but the token, and of that only the digest is kept.
+
+mod answer;
+mod guard;
+mod service;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+pub use self::answer::AdminAnswer;
+use self::guard::Token;
+pub use self::service::AdminApp;
+use crate::metrics::{Gauges, Metrics};
+use crate::secret::Secret;
+
+/// What the running gateway tells about itself. Calls may block.
+pub trait Status: Send + Sync {
+    /// Whether it takes deliveries: configured, store reachable, not leaving.
+    ///
+    /// # Errors
+    /// Why it does not, one sentence each.
+    fn ready(&self) -> Result<(), Vec<String>>;
+
+    /// What is measured now.
+    fn gauges(&self) -> Gauges;
+
+    /// The routes in force, with their derived defaults and without secrets.
+    fn routes(&self) -> Value;
+
+    /// The configuration in force: its hash, when it was loaded, the last error, what needs a restart.
+    fn config(&self) -> Value;
+
+    /// Loads the configuration anew and tells what came of it.
+    ///
+    /// # Errors
+    /// Why the new configuration is not in force.
+    fn reload(&self) -> Result<Value, String>;
+}
+
+/// Answers the requests of whoever operates the gateway.
+pub struct Admin {
+    status: Arc<dyn Status>,
+    metrics: Arc<Metrics>,
+    token: Option<Token>,
+}
+
+impl Admin {
+    /// With a `token` every request but a probe has to carry it. Without one the address must be a loopback
+    /// one.
+    #[must_use]
+    pub fn new(status: Arc<dyn Status>, metrics: Arc<Metrics>, token: Option<&Secret>) -> Self {
+        Self { status, metrics, token: token.map(Token::new) }
+    }
+}
+
+/// The admin address as a Pingora app.
+#[must_use]
+pub fn app(status: Arc<dyn Status>, metrics: Arc<Metrics>, token: Option<Secret>) -> AdminApp {
+    AdminApp(Arc::new(Admin::new(status, metrics, token.as_ref())))
+}
+
+#[cfg(test)]
+mod tests;
