@@ -69,3 +69,98 @@ async fn write(session: &mut ServerSession, answer: AdminAnswer) -> pingora::Res
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+    use pingora::apps::ServerApp as _;
+    use pingora::protocols::l4::stream::Stream;
+    use serde_json::{Value, json};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::admin::{Status, app};
+    use crate::metrics::Gauges;
+
+    struct Quiet;
+
+    impl Status for Quiet {
+        fn ready(&self) -> Result<(), Vec<String>> {
+            Ok(())
+        }
+
+        fn gauges(&self) -> Gauges {
+            Gauges::default()
+        }
+
+        fn routes(&self) -> Value {
+            json!([])
+        }
+
+        fn config(&self) -> Value {
+            json!({})
+        }
+
+        fn reload(&self) -> Result<Value, String> {
+            Ok(json!({ "hash": "fedcba9876543210" }))
+        }
+    }
+
+    /// All that comes back on one connection for these bytes, until it is closed.
+    async fn exchange(requests: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (_shutdown, watch) = watch::channel(false);
+        let server = tokio::spawn(async move {
+            let app = Arc::new(app(Arc::new(Quiet), Arc::default(), None));
+            let mut stream: Option<pingora::protocols::Stream> = Some(Box::new(Stream::from(stream)));
+            while let Some(open) = stream {
+                stream = app.process_new(open, &watch).await;
+            }
+        });
+        client.write_all(requests.as_bytes()).await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut answers = String::new();
+        client.read_to_string(&mut answers).await.unwrap();
+        server.await.unwrap();
+        answers
+    }
+
+    #[tokio::test]
+    async fn an_answer_has_its_length_and_its_headers() {
+        let answer = exchange("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert_eq!(body, "{\"status\":\"alive\"}\n");
+        let mut lines = head.split("\r\n");
+        assert_eq!(lines.next(), Some("HTTP/1.1 200 OK"));
+        let headers: HeaderMap = lines
+            .map(|line| line.split_once(": ").unwrap())
+            .map(|(name, value)| (name.parse::<header::HeaderName>().unwrap(), value.parse().unwrap()))
+            .collect();
+        assert_eq!(headers["content-length"], "19");
+        assert_eq!(headers["content-type"], "application/json");
+        assert_eq!(headers["cache-control"], "no-store");
+    }
+
+    #[tokio::test]
+    async fn a_head_has_the_length_and_nothing_more() {
+        let answer = exchange("HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        assert!(answer.to_ascii_lowercase().contains("\r\ncontent-length: 19\r\n"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_request_with_a_body_is_answered_and_its_connection_ends() {
+        let smuggled = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let answer = exchange(&format!(
+            "POST /api/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{smuggled}{smuggled}",
+            smuggled.len()
+        ))
+        .await;
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+        assert!(answer.ends_with("\r\n\r\n{\"hash\":\"fedcba9876543210\"}\n"), "{answer}");
+    }
+}
