@@ -8,11 +8,6 @@ pub(super) fn has_send_time(scheme: &Scheme) -> bool {
     scheme.alternatives.iter().any(|form| form.timestamp.is_some())
 }
 
-/// Whether a form signs the URL as the sender sees it, which a proxy in front may change.
-pub(super) fn signs_url(scheme: &Scheme) -> bool {
-    scheme.alternatives.iter().any(|form| has_part(form, &|part| matches!(part, Part::Url)))
-}
-
 /// Whether all keys are public ones, which are no secrets.
 pub(super) fn has_public_keys(scheme: &Scheme) -> bool {
     !scheme.alternatives.is_empty()

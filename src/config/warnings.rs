@@ -76,7 +76,7 @@ fn of_provider<'n>(
     key: &dyn Fn(&str) -> Cursor<'n>,
     warnings: &mut Problems,
 ) {
-    if route.public_url.is_none() && signed::signs_url(&provider.scheme) {
+    if route.public_url.is_none() && provider.scheme.signs_url() {
         let message = "the sender signs its URL; without `public_url` it is taken from `Host`, which a proxy in front may change";
         key("provider").report(warnings, message);
     }
