@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header;
 use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
-use pingora::http::{Method, ResponseHeader};
+use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 
@@ -62,12 +62,9 @@ async fn write(session: &mut ServerSession, answer: AdminAnswer) -> pingora::Res
         head.append_header(name, value)?;
     }
     head.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
-    let bodiless = session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(head)).await?;
-    if !bodiless {
-        session.write_response_body(Bytes::from(answer.body), true).await?;
-    }
-    Ok(())
+    // Pingora keeps the body of an answer to a HEAD to itself.
+    session.write_response_body(Bytes::from(answer.body), true).await
 }
 
 #[cfg(test)]
@@ -108,21 +105,27 @@ mod tests {
         }
     }
 
-    /// All that comes back on one connection for these bytes, until it is closed.
-    async fn exchange(requests: &str) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    /// Serves one connection to its end.
+    async fn serve(listener: TcpListener) {
         let (stream, _) = listener.accept().await.unwrap();
         let (_shutdown, watch) = watch::channel(false);
-        let server = tokio::spawn(async move {
-            let app = Arc::new(app(Arc::new(Quiet), Arc::default(), None));
-            let mut stream: Option<pingora::protocols::Stream> = Some(Box::new(Stream::from(stream)));
-            while let Some(open) = stream {
-                stream = app.process_new(open, &watch).await;
-            }
-        });
+        let app = Arc::new(app(Arc::new(Quiet), Arc::default(), None));
+        let mut stream: Option<pingora::protocols::Stream> = Some(Box::new(Stream::from(stream)));
+        while let Some(open) = stream {
+            stream = app.process_new(open, &watch).await;
+        }
+    }
+
+    /// All that comes back on one connection for these bytes, until it is closed.
+    async fn exchange(requests: &str) -> String {
+        tokio::time::timeout(Duration::from_secs(20), exchanged(requests)).await.expect("it hangs")
+    }
+
+    async fn exchanged(requests: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let server = tokio::spawn(serve(listener));
         client.write_all(requests.as_bytes()).await.unwrap();
-        client.shutdown().await.unwrap();
         let mut answers = String::new();
         client.read_to_string(&mut answers).await.unwrap();
         server.await.unwrap();
@@ -131,7 +134,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_has_its_length_and_its_headers() {
-        let answer = exchange("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        let answer = exchange("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert_eq!(body, "{\"status\":\"alive\"}\n");
         let mut lines = head.split("\r\n");
@@ -147,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_head_has_the_length_and_nothing_more() {
-        let answer = exchange("HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        let answer = exchange("HEAD /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
         assert!(answer.to_ascii_lowercase().contains("\r\ncontent-length: 19\r\n"), "{answer}");
         assert!(answer.ends_with("\r\n\r\n"), "{answer}");
     }
@@ -162,5 +165,29 @@ mod tests {
         .await;
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
         assert!(answer.ends_with("\r\n\r\n{\"hash\":\"fedcba9876543210\"}\n"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_comes_is_not_waited_for() {
+        let request = "POST /api/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n";
+        assert!(exchange(request).await.starts_with("HTTP/1.1 200 OK\r\n"));
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_used_again() {
+        let first = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let last = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let server = tokio::spawn(serve(listener));
+        client.write_all(first.as_bytes()).await.unwrap();
+        let mut read = Vec::new();
+        while !read.ends_with(b"{\"status\":\"alive\"}\n") {
+            assert_ne!(client.read_buf(&mut read).await.unwrap(), 0, "it was closed");
+        }
+        client.write_all(last.as_bytes()).await.unwrap();
+        client.read_to_end(&mut read).await.unwrap();
+        assert!(read.ends_with(b"{\"status\":\"ready\"}\n"));
+        server.await.unwrap();
     }
 }

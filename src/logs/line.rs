@@ -126,10 +126,6 @@ impl Line {
 
 impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // What the bridge from the `log` crate adds is in the metadata already.
-        if field.name().starts_with("log.") {
-            return;
-        }
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
         let _ = write!(scratch, "{value:?}");
@@ -138,6 +134,7 @@ impl Visit for Line {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
+        // What the bridge from the `log` crate adds is in the metadata already.
         if !field.name().starts_with("log.") {
             self.string(field.name(), value);
         }
@@ -268,6 +265,16 @@ mod tests {
     }
 
     #[test]
+    fn what_moves_a_cursor_turns_the_writing_or_hides_is_escaped() {
+        let harmful = "\0\u{7}\u{8}\u{1b}\u{7f}\u{85}\u{9b}\u{200b}\u{200e}\u{2028}\u{202e}\u{2066}\u{feff}";
+        for found in harmful.chars() {
+            for format in [LogFormat::Json, LogFormat::Text] {
+                assert!(!line(format, "event_id", &format!("a{found}b")).contains(found), "{found:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_value_cannot_forge_a_line_or_a_field_in_text() {
         assert_eq!(
             line(LogFormat::Text, "event_id", "x\n2026-11-21T09:00:00Z info reason=forwarded"),
@@ -286,9 +293,10 @@ mod tests {
 
     #[test]
     fn a_long_value_is_cut_between_characters() {
-        let kept = "é".repeat(MAX_VALUE);
-        assert_eq!(json(&kept)["event_id"], kept.as_str());
-        assert_eq!(json(&format!("{kept}e"))["event_id"], format!("{kept}…").as_str());
+        for kept in ["é".repeat(MAX_VALUE), "e".repeat(MAX_VALUE)] {
+            assert_eq!(json(&kept)["event_id"], kept.as_str());
+            assert_eq!(json(&format!("{kept}e"))["event_id"], format!("{kept}…").as_str());
+        }
     }
 
     #[test]

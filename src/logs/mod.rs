@@ -188,8 +188,7 @@ mod tests {
         let layer = Lines { format, write: move |line: &str| to.lock().push(line.to_owned()) };
         let enabled = EnvFilter::builder().parse(filter).unwrap();
         tracing::subscriber::with_default(Registry::default().with(layer.with_filter(enabled)), what);
-        let lines = lines.lock().clone();
-        lines
+        std::mem::take(&mut *lines.lock())
     }
 
     fn logged_json(what: impl FnOnce()) -> serde_json::Value {
