@@ -32,9 +32,8 @@ impl HttpServerApp for AdminApp {
         if !tokio::time::timeout(HEAD, session.read_request()).await.ok()?.ok()? {
             return None;
         }
-        // A body is not read, so a connection that carries one cannot be used again.
-        let reusable = session.is_body_empty() && !*shutdown.borrow();
-        session.set_keepalive(reusable.then_some(HEAD.as_secs()));
+        // A body is not read; Pingora ends a connection whose request has more to come.
+        session.set_keepalive((!*shutdown.borrow()).then_some(HEAD.as_secs()));
         let answer = self.decide(&session).await;
         tokio::time::timeout(WRITE, write(&mut session, answer)).await.ok()?.ok()?;
         let settings = HttpPersistentSettings::for_session(&session);
