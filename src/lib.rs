@@ -4,6 +4,7 @@
 
 pub mod catalog;
 pub mod config;
+pub mod explain;
 pub mod routes;
 pub mod secret;
 pub mod time;
