@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::reference::SecretRef;
+use crate::config::Reference;
 
 /// Everything that can be written after `sealpost`.
 #[derive(Debug, Parser)]
@@ -73,7 +73,7 @@ pub struct RunArguments {
     pub provider: Option<String>,
     /// Without a file: where the secret is, env:NAME or file:PATH; several for a rotation
     #[arg(long = "secret", value_name = "REF", requires = "provider")]
-    pub secrets: Vec<SecretRef>,
+    pub secrets: Vec<Reference>,
     /// Without a file: where verified deliveries go, http://…, https://… or unix:/path
     #[arg(long, value_name = "URL", requires = "provider")]
     pub upstream: Option<String>,
@@ -87,7 +87,7 @@ pub struct RunArguments {
     #[arg(long, value_name = "ADDR", requires = "provider")]
     pub admin: Option<SocketAddr>,
     /// How long requests in flight may take to finish at the end, such as 30s
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = super::values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = crate::yaml::duration)]
     pub grace: Duration,
     /// Worker threads [default: one per processor]
     #[arg(long, value_name = "N", value_parser = super::values::threads)]
@@ -102,15 +102,15 @@ pub struct RunArguments {
 pub struct LogArguments {
     /// Form of the log on stderr [default: text on a terminal, json otherwise]
     #[arg(long, value_name = "FORM", value_enum)]
-    pub log_format: Option<LogFormat>,
-    /// What is logged, such as `warn` or `sealpost=debug` [default: $RUST_LOG, otherwise info]
+    pub log_format: Option<LogForm>,
+    /// What is logged, such as `warn` or `sealpost=debug` [default: $RUST_LOG, otherwise warn,sealpost=info]
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
 }
 
 /// Form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub enum LogForm {
     /// One JSON object a line, for machines.
     Json,
     /// One line of text, for people.
@@ -185,7 +185,7 @@ pub struct Signing {
     pub provider: String,
     /// Where the secret is: env:NAME or file:PATH (a private key in PEM for senders with key pairs)
     #[arg(long, value_name = "REF")]
-    pub secret: SecretRef,
+    pub secret: Reference,
     /// The body: a file, or - for standard input [default: empty]
     #[arg(long, value_name = "FILE")]
     pub body: Option<PathBuf>,
@@ -278,7 +278,7 @@ pub struct ExplainArguments {
     pub provider: Option<String>,
     /// Where the secrets are: env:NAME or file:PATH
     #[arg(long = "secret", value_name = "REF", num_args = 1.., required_unless_present = "route")]
-    pub secrets: Vec<SecretRef>,
+    pub secrets: Vec<Reference>,
     /// File of `Name: value` lines
     #[arg(long, value_name = "FILE")]
     pub headers: PathBuf,

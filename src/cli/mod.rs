@@ -1,9 +1,20 @@
 //! The command line: reads what is asked for, does it, and says how it ended.
 
 mod args;
+mod check;
+mod demo;
+mod explain;
+mod known;
 mod output;
-mod reference;
+mod problems;
+mod providers;
+mod run;
+mod schema;
+mod send;
+mod sign;
+mod signing;
 mod values;
+mod vectors;
 
 use std::process::ExitCode;
 
@@ -11,13 +22,13 @@ use clap::Parser;
 
 pub use args::Arguments;
 use args::Command;
-use output::{Failure, Outcome};
+use output::Outcome;
 
 /// Does what the process's arguments ask for.
 #[must_use]
 pub fn main() -> ExitCode {
     match Arguments::try_parse() {
-        Ok(arguments) => output::conclude(execute(arguments.command)),
+        Ok(arguments) => output::conclude(execute(&arguments.command)),
         Err(error) => {
             // A closed pipe behind `--help` is not worth a word.
             let _ = error.print();
@@ -26,16 +37,15 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn execute(command: Command) -> Outcome {
-    let name = match command {
-        Command::Run(_) => "run",
-        Command::Demo(_) => "demo",
-        Command::Check(_) => "check",
-        Command::Providers(_) => "providers",
-        Command::Sign(_) => "sign",
-        Command::Send(_) => "send",
-        Command::Explain(_) => "explain",
-        Command::Schema => "schema",
-    };
-    Err(Failure::because(format!("`{name}` is not built yet")))
+fn execute(command: &Command) -> Outcome {
+    match command {
+        Command::Run(arguments) => run::execute(arguments),
+        Command::Demo(arguments) => demo::execute(arguments),
+        Command::Check(arguments) => check::execute(arguments),
+        Command::Providers(arguments) => providers::execute(arguments),
+        Command::Sign(arguments) => sign::execute(arguments),
+        Command::Send(arguments) => send::execute(arguments),
+        Command::Explain(arguments) => explain::execute(arguments),
+        Command::Schema => schema::execute(),
+    }
 }

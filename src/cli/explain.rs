@@ -1,0 +1,133 @@
+//! `sealpost explain`: reads a captured delivery and prints why it verifies or not.
+
+use std::path::Path;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::explain::{Explanation, Question, Sender, explain};
+use crate::secret::NamedSecret;
+use crate::verify::Head;
+
+use super::args::ExplainArguments;
+use super::known::{self, Known, KnownRoute};
+use super::output::{Failure, Outcome, Paint, complain, print, print_json};
+use super::signing::{origin_of, read_body, target_of, time};
+
+/// Prints the explanation.
+pub(super) fn execute(arguments: &ExplainArguments) -> Outcome {
+    let known = Known::read(arguments.config.as_deref())?;
+    let route = arguments.route.as_deref().map(|name| known.route(name)).transpose()?;
+    let name =
+        arguments.provider.as_deref().or(route.map(|route| route.provider.as_str())).unwrap_or_default();
+    let provider = known.provider(name)?;
+    let secrets = secrets(arguments, route)?;
+    let headers = read_headers(&arguments.headers)?;
+    let body = read_body(&arguments.body)?;
+    let url = arguments.url.as_deref().or(route.and_then(|route| route.public_url.as_deref()));
+    let all = known.all();
+    let others: Vec<_> =
+        all.iter().map(|other| Sender { name: &other.name, scheme: &other.scheme }).collect();
+    let explanation = explain(&Question {
+        sender: Sender { name: &provider.name, scheme: &provider.scheme },
+        secrets: &secrets,
+        head: Head {
+            method: &arguments.method.to_ascii_uppercase(),
+            target: url.map_or("/", target_of),
+            origin: url.and_then(origin_of),
+            headers: &headers,
+        },
+        body: &body,
+        tolerance: route.and_then(|route| route.tolerance).unwrap_or(provider.tolerance),
+        now: time(arguments.now)?,
+        other_senders: &others,
+        other_secrets: &other_secrets(&known, route),
+    });
+    if arguments.json {
+        print_json(&explanation)?;
+    } else {
+        print(&show(&explanation, Paint::stdout()))?;
+    }
+    if explanation.verified { Ok(()) } else { Err(Failure::No) }
+}
+
+fn secrets(arguments: &ExplainArguments, route: Option<&KnownRoute>) -> Result<Vec<NamedSecret>, Failure> {
+    let mut secrets = arguments.secrets.iter().map(known::secret).collect::<Result<Vec<_>, _>>()?;
+    if let Some(route) = route {
+        secrets.extend(route.secrets.iter().cloned());
+        for why in &route.unreadable {
+            complain(&format!("sealpost: a secret of route `{}` is left out: {why}\n", route.name));
+        }
+    }
+    if secrets.is_empty() {
+        return Err(Failure::Failed(
+            "there is no secret to verify with; give --secret env:NAME or file:PATH".to_owned(),
+        ));
+    }
+    Ok(secrets)
+}
+
+fn other_secrets(known: &Known, route: Option<&KnownRoute>) -> Vec<NamedSecret> {
+    let others = known.routes.iter().filter(|other| route.is_none_or(|route| route.name != other.name));
+    others
+        .flat_map(|other| {
+            let name = |secret: &NamedSecret| format!("secret `{}` of route `{}`", secret.name, other.name);
+            other
+                .secrets
+                .iter()
+                .map(move |named| NamedSecret { name: name(named), secret: named.secret.clone() })
+        })
+        .collect()
+}
+
+/// Reads `Name: value` lines; a request line above them and `<`-marked lines of `curl -v` are understood as well.
+fn read_headers(path: &Path) -> Result<HeaderMap, Failure> {
+    let text = known::read_text(path)?;
+    let mut headers = HeaderMap::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim_start_matches(['>', '<', '*', ' ', '\t']).trim_end();
+        if line.is_empty() || (index == 0 && is_request_line(line)) {
+            continue;
+        }
+        let wrong = || {
+            let place = format!("{}:{}", path.display(), index + 1);
+            Failure::Failed(format!("{place}: this is not a `Name: value` line"))
+        };
+        let (name, value) = line.split_once(':').ok_or_else(wrong)?;
+        let name = HeaderName::try_from(name.trim()).map_err(|_| wrong())?;
+        headers.append(name, HeaderValue::from_bytes(value.trim().as_bytes()).map_err(|_| wrong())?);
+    }
+    Ok(headers)
+}
+
+fn is_request_line(line: &str) -> bool {
+    line.split(' ').count() == 3 && line.contains(" HTTP/")
+}
+
+fn show(explanation: &Explanation, paint: Paint) -> String {
+    let verdict = if explanation.verified { paint.good("verified") } else { paint.bad("not verified") };
+    let mut out = match explanation.verified {
+        true => format!("{verdict}: {}\n", explanation.detail),
+        false => format!("{verdict}: {} ({})\n", explanation.reason, explanation.detail),
+    };
+    out.push('\n');
+    for fact in &explanation.facts {
+        out.push_str(&format!("  {}  {}\n", paint.faint(&format!("{:<9}", fact.about)), fact.text));
+    }
+    if explanation.likely.is_empty() {
+        return out;
+    }
+    let proven = explanation.likely.iter().any(|mistake| mistake.proven);
+    let heading = match (proven, explanation.together) {
+        (true, true) => "These mistakes together explain it; with them undone it verifies:",
+        (true, false) if explanation.likely.len() > 1 => {
+            "Any of these mistakes explains it; with it undone it verifies:"
+        }
+        (true, false) => "This mistake explains it; with it undone it verifies:",
+        (false, _) => "Nothing that was tried makes it verify. What stands out:",
+    };
+    out.push_str(&format!("\n{}\n", paint.strong(heading)));
+    for mistake in &explanation.likely {
+        out.push_str(&format!("  {}  {}\n", paint.caution(mistake.mistake), mistake.advice));
+    }
+    out
+}
