@@ -34,9 +34,11 @@ pub(crate) struct Bound {
 /// # Errors
 /// One sentence with the address and the reason.
 pub(crate) fn bind(address: SocketAddr) -> Result<Bound, String> {
-    let listener =
-        TcpListener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))?;
-    let address = listener.local_addr().map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    let cannot = |error| format!("cannot listen on {address}: {error}");
+    let listener = TcpListener::bind(address).map_err(cannot)?;
+    // Pingora takes the socket as it is; a blocking one would hold a worker thread in `accept`.
+    listener.set_nonblocking(true).map_err(cannot)?;
+    let address = listener.local_addr().map_err(cannot)?;
     Ok(Bound { listener, address })
 }
 
