@@ -1,5 +1,7 @@
 //! The process: load, bind, serve, reload, and leave in order.
 
+mod status;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
+use self::status::RunningStatus;
+use crate::admin;
 use crate::clock;
 use crate::dedupe::{MemoryLimits, MemoryStore};
 use crate::gateway::{Bound, Certificate, Gateway, Listening, Live, Phase, Sockets, bind};
@@ -227,8 +231,12 @@ impl Server {
             config.clone(),
             certificates,
         ));
-        let admin_sockets = Sockets::new();
-        drop(admin_bound);
+        let mut admin_sockets = Sockets::new();
+        if let (Some(bound), Some(admin)) = (admin_bound, &config.admin) {
+            let status = RunningStatus::new(Arc::clone(&gateway), Arc::clone(&reloader));
+            let app = admin::app(Arc::new(status), Arc::new(gateway.metrics.clone()), admin.token.clone());
+            admin_sockets.add("admin", bound, None, app).map_err(RunError::Start)?;
+        }
         let watcher = Watcher::start(Arc::clone(&reloader))
             .map_err(|error| RunError::Start(format!("cannot watch the configuration: {error}")))?;
 

@@ -1,0 +1,102 @@
+//! What the admin address tells of the running gateway.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::admin::Status;
+use crate::dedupe::Store as _;
+use crate::gateway::{Gateway, Phase};
+use crate::logs;
+use crate::metrics::Gauges;
+use crate::reload::Reloader;
+use crate::routes::{Mode, Route};
+
+/// The running gateway as its operator sees it.
+pub(super) struct RunningStatus {
+    gateway: Arc<Gateway>,
+    reloader: Arc<Reloader>,
+}
+
+impl RunningStatus {
+    /// Of this gateway.
+    pub(super) fn new(gateway: Arc<Gateway>, reloader: Arc<Reloader>) -> Self {
+        Self { gateway, reloader }
+    }
+}
+
+impl Status for RunningStatus {
+    fn ready(&self) -> Result<(), Vec<String>> {
+        match self.gateway.phase() {
+            Phase::Serving => Ok(()),
+            Phase::Leaving | Phase::Draining => Err(vec!["shutting down".to_owned()]),
+        }
+    }
+
+    fn gauges(&self) -> Gauges {
+        let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
+        Gauges {
+            buffered_bytes: self.gateway.buffered.bytes(),
+            requests_in_flight: count(self.gateway.in_flight()),
+            connections: count(self.gateway.connections()),
+            store_entries: self.gateway.store.entries(),
+            store_evictions: self.gateway.store.evictions(),
+            log_lines_dropped: logs::dropped(),
+        }
+    }
+
+    fn routes(&self) -> Value {
+        self.gateway.live().config.routes.iter().map(|route| describe(route)).collect()
+    }
+
+    fn config(&self) -> Value {
+        let live = self.gateway.live();
+        let outcome = self.reloader.outcome();
+        let warnings: Vec<_> = live
+            .config
+            .warnings
+            .iter()
+            .map(|warning| format!("{}: {}", warning.path, warning.message))
+            .collect();
+        json!({
+            "hash": live.config.hash,
+            "loaded_at": live.loaded_at.seconds(),
+            "routes": live.config.routes.len(),
+            "warnings": warnings,
+            "last_error": outcome.error,
+            "last_error_at": outcome.failed_at.map(crate::time::UnixTime::seconds),
+            "needs_restart": outcome.needs_restart,
+        })
+    }
+
+    fn reload(&self) -> Result<Value, String> {
+        let hash = self.reloader.reload("admin address")?;
+        Ok(json!({ "hash": hash, "needs_restart": self.reloader.outcome().needs_restart }))
+    }
+}
+
+/// A route with its derived defaults and without anything secret.
+fn describe(route: &Route) -> Value {
+    let dedupe = route.dedupe.as_ref().map(|dedupe| {
+        let key: Vec<_> = dedupe.key.iter().map(ToString::to_string).collect();
+        json!({ "key": key, "ttl_seconds": dedupe.ttl.as_secs(), "on_store_error": dedupe.on_store_error.word() })
+    });
+    let tolerance = route.tolerance.map(|tolerance| {
+        json!({ "past_seconds": tolerance.past.as_secs(), "future_seconds": tolerance.future.as_secs() })
+    });
+    json!({
+        "name": route.name,
+        "host": route.host.as_ref().map(ToString::to_string),
+        "path": route.path.to_string(),
+        "methods": route.methods,
+        "provider": route.provider.as_deref().map_or("none", |provider| provider.name.as_str()),
+        "secrets": route.secret_names,
+        "upstream": route.upstream.to_string(),
+        "tolerance": tolerance,
+        "dedupe": dedupe,
+        "events": route.events.patterns(),
+        "timeout_ms": u64::try_from(route.timeout.as_millis()).unwrap_or(u64::MAX),
+        "body": route.body,
+        "mode": match route.mode { Mode::Enforce => "enforce", Mode::Shadow => "shadow" },
+    })
+}
