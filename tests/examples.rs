@@ -1,0 +1,100 @@
+//! `sealpost check` accepts every example and every configuration in the README, so what is copied from there works.
+#![cfg(feature = "gateway")]
+#![allow(clippy::expect_used, clippy::panic, reason = "what a test's helper cannot do fails the test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[test]
+fn check_accepts_every_example() {
+    let mut checked = 0;
+    for entry in fs::read_dir(root().join("examples")).expect("examples are there").flatten() {
+        let file = entry.path().join("gateway.yaml");
+        if file.exists() {
+            accepts(&fs::read_to_string(&file).expect("an example can be read"), &file.display().to_string());
+            checked += 1;
+        }
+    }
+    assert!(checked >= 3, "only {checked} examples found");
+}
+
+#[test]
+fn check_accepts_the_yaml_of_the_readme() {
+    let readme = read("README.md");
+    let blocks: Vec<_> = yaml_blocks(&readme);
+    let whole = blocks.iter().find(|block| block.starts_with("listen:")).expect("a whole file in the README");
+    accepts(whole, "README.md");
+    let provider = blocks.iter().find(|block| block.starts_with("providers:")).expect("an own provider");
+    let route = "routes:\n  - name: acme\n    match: { path: /acme }\n    provider: acme\n    \
+                 secrets: [env:ACME]\n    upstream: http://127.0.0.1:3000\n";
+    accepts(
+        &format!("listen: [{{ address: \"127.0.0.1:0\" }}]\n{provider}\n{route}"),
+        "README.md, own provider",
+    );
+}
+
+#[test]
+fn check_refuses_an_example_with_a_mistake() {
+    let text =
+        fs::read_to_string(root().join("examples/sidecar/gateway.yaml")).expect("an example can be read");
+    let (well, said) = check(&text.replace("provider: stripe", "provider: strpe"));
+    assert!(!well && said.contains("stripe"), "{said}");
+}
+
+/// Asserts that `sealpost check` accepts `text`.
+fn accepts(text: &str, what: &str) {
+    let (well, said) = check(text);
+    assert!(well, "{what}: {said}");
+}
+
+/// Runs `sealpost check` with every variable set and every file there that `text` refers to.
+fn check(text: &str) -> (bool, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let here = format!("{}/", folder.path().display());
+    let text = text.replace("/etc/sealpost/", &here).replace("/run/secrets/", &here);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sealpost"));
+    let words = text.split(|c: char| c.is_whitespace() || "[]{},\"".contains(c));
+    for (number, word) in words.enumerate() {
+        let secret = format!("whsec_of_one_trial_only_{number}");
+        if let Some(name) = word.strip_prefix("env:") {
+            command.env(name, secret);
+        } else if let Some(at) = word.find(&here) {
+            fs::write(word.split_at(at).1, secret).expect("a file can be written");
+        }
+    }
+    let file = folder.path().join("gateway.yaml");
+    fs::write(&file, &text).expect("a file can be written");
+    let output = command.arg("check").arg(&file).output().expect("sealpost runs");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+fn yaml_blocks(document: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut current: Option<(usize, String)> = None;
+    for line in document.lines() {
+        let fence = line.trim_start();
+        match &mut current {
+            None if fence == "```yaml" => current = Some((line.len() - fence.len(), String::new())),
+            None => {}
+            Some((_, block)) if fence == "```" => {
+                blocks.push(std::mem::take(block));
+                current = None;
+            }
+            Some((indent, block)) => {
+                block.push_str(line.get(*indent..).unwrap_or_default());
+                block.push('\n');
+            }
+        }
+    }
+    blocks
+}
+
+fn read(document: &str) -> String {
+    fs::read_to_string(root().join(document)).unwrap_or_else(|error| panic!("{document}: {error}"))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
