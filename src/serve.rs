@@ -14,13 +14,16 @@ use tokio::sync::{oneshot, watch};
 use self::status::RunningStatus;
 use crate::admin;
 use crate::clock;
-use crate::dedupe::{MemoryLimits, MemoryStore};
+use crate::dedupe::{MemoryLimits, MemoryStore, Store as _};
 use crate::gateway::{Bound, Certificate, Gateway, Listening, Live, Phase, Sockets, bind};
 use crate::metrics::Metrics;
 use crate::reload::{ConfigSource, LoadError, Reloader, Watcher, certificates, load};
 
 /// How long readiness fails before the listeners close, so that whoever balances the load sees it first.
 const LEAVE: Duration = Duration::from_millis(500);
+
+/// How often it is looked whether events were evicted.
+const EVICTION_WARNINGS: Duration = Duration::from_secs(10);
 
 /// How to run.
 #[derive(Clone, Debug)]
@@ -175,6 +178,23 @@ fn runtime(threads: Option<usize>) -> Result<Runtime, RunError> {
         .map_err(|error| RunError::Start(format!("cannot start the runtime: {error}")))
 }
 
+/// Says once in a while that remembered events had to go before their time: their senders' retries would pass.
+async fn warn_of_evictions(gateway: Arc<Gateway>) {
+    let mut said = 0;
+    loop {
+        tokio::time::sleep(EVICTION_WARNINGS).await;
+        let evictions = gateway.store.evictions();
+        if evictions > said {
+            tracing::warn!(
+                target: "sealpost::dedupe",
+                evicted = evictions - said,
+                "the store is full, the oldest accepted events were forgotten: raise dedupe.entries"
+            );
+            said = evictions;
+        }
+    }
+}
+
 struct Server {
     gateway: Arc<Gateway>,
     reloader: Arc<Reloader>,
@@ -239,6 +259,12 @@ impl Server {
         }
         let watcher = Watcher::start(Arc::clone(&reloader))
             .map_err(|error| RunError::Start(format!("cannot watch the configuration: {error}")))?;
+
+        // What changed between loading and watching would otherwise go unnoticed.
+        if load(&options.config).is_ok_and(|now| now.hash != config.hash) {
+            let _ = reloader.reload("files changed");
+        }
+        tokio::spawn(warn_of_evictions(Arc::clone(&gateway)));
 
         let (shutdown, shutdown_watch) = watch::channel(false);
         let (admin_shutdown, admin_watch) = watch::channel(false);

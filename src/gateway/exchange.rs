@@ -76,6 +76,7 @@ impl HttpServerApp for Exchange {
         }
         let _in_flight = self.gateway.begin();
         let mut record = Record::begin(&self.gateway);
+        let readable = matches!(arrival, Arrival::Complete);
         let ending = match arrival {
             Arrival::Complete if self.gateway.phase() == Phase::Draining => Ending::refuse(Reason::Draining),
             Arrival::Complete => {
@@ -86,6 +87,9 @@ impl HttpServerApp for Exchange {
         };
         if self.gateway.phase() != Phase::Serving {
             session.set_keepalive(None);
+        }
+        if readable && session.as_http1().is_some() && !session.is_body_done() {
+            respond::skim(&mut session).await;
         }
         let sent = ending.send(&mut session, &self.gateway, &mut record).await;
         record.finish(&self.gateway);
@@ -115,7 +119,9 @@ impl Exchange {
         let route = &*request.route;
         self.challenged(session, &request, None, None)?;
 
-        let mut verification = match self.begin_verification(session, &request) {
+        let mut stopwatch = Stopwatch::default();
+        let begun = stopwatch.time(|| self.begin_verification(session, &request));
+        let mut verification = match begun {
             Ok(verification) => verification,
             Err(rejection) => self.rejected(route, &rejection, record).map(|()| None)?,
         };
@@ -123,17 +129,19 @@ impl Exchange {
 
         let body = self.read_body(session, live, &request, record, |chunk| {
             if let Some(verification) = &mut verification {
-                verification.update(chunk);
+                stopwatch.time(|| verification.update(chunk));
             }
         });
         let body = body.await?;
         self.challenged(session, &request, Some(&body), None)?;
 
         let verdict = match verification {
-            Some(verification) => match verification.finish(&request.head(session), body.as_slice()) {
-                Ok(verified) => Verdict::Verified(verified),
-                Err(rejection) => Verdict::Rejected(rejection),
-            },
+            Some(verification) => {
+                let head = request.head(session);
+                let verdict = stopwatch.time(|| verification.finish(&head, body.as_slice()));
+                request.live.metrics.verifying(stopwatch.total);
+                verdict.map_or_else(Verdict::Rejected, Verdict::Verified)
+            }
             None => Verdict::Unchecked,
         };
         if let Verdict::Verified(verified) = &verdict {
@@ -260,7 +268,7 @@ impl Exchange {
     ) -> Result<Body, Stop> {
         if session.req_header().headers.contains_key(EXPECT) && request.declared != Some(0) {
             // Only now: whatever the head could refuse has been refused without asking for the body.
-            if session.write_continue_response().await.is_err() {
+            if respond::go_on(session).await.is_err() {
                 return Err(Ending::refuse(Reason::BadRequest).because("the sender hung up"));
             }
         }
@@ -476,6 +484,21 @@ impl Exchange {
         if let Err(error) = permit.release(&self.gateway.store, clock::now()).await {
             record.store_failed(&self.gateway, Operation::Release, &error);
         }
+    }
+}
+
+/// Adds up the time spent in pieces of work with waiting between them.
+#[derive(Default)]
+struct Stopwatch {
+    total: Duration,
+}
+
+impl Stopwatch {
+    fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let started = clock::monotonic();
+        let result = work();
+        self.total = self.total.saturating_add(started.elapsed());
+        result
     }
 }
 

@@ -1,5 +1,7 @@
 //! Answers to the sender, and leaving a connection so that the answer arrives.
 
+use std::future::{Future as _, poll_fn};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,6 +25,9 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// How long a sender may take to accept a piece of its answer.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How much of an unread body is taken in without waiting, to keep the connection.
+const SKIM_BYTES: usize = 64 * 1024;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
@@ -56,6 +61,18 @@ impl Reply {
         self.fields.push((name, value));
         self
     }
+}
+
+/// Asks for the body with `100 Continue`.
+///
+/// # Errors
+/// When the sender is gone.
+pub(super) async fn go_on(session: &mut ServerSession) -> pingora::Result<()> {
+    // Pingora takes any answer before the end of the body for a final one and would close the connection after it.
+    session.set_close_on_response_before_downstream_finish(false);
+    let written = session.write_continue_response().await;
+    session.set_close_on_response_before_downstream_finish(true);
+    written
 }
 
 /// Writes a whole reply. Returns the bytes of body sent.
@@ -161,6 +178,23 @@ pub(super) async fn finish(mut session: ServerSession) -> Option<ReusedHttpStrea
     let settings = HttpPersistentSettings::for_session(&session);
     let reusable = session.finish().await.ok().flatten()?;
     Some(ReusedHttpStream::from_reusable_stream(reusable, settings))
+}
+
+/// Takes in what has already arrived of a body that nobody will read, without waiting for more.
+///
+/// A refusal by the head alone then leaves the connection usable where the sender sent head and body together.
+pub(super) async fn skim(session: &mut ServerSession) {
+    let mut taken = 0;
+    while taken < SKIM_BYTES && !session.is_body_done() {
+        let read = session.read_request_body();
+        let mut read = std::pin::pin!(read);
+        // A read that has to wait is dropped; it has taken nothing then.
+        let ready = poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await;
+        match ready {
+            Poll::Ready(Ok(Some(chunk))) => taken += chunk.len().max(1),
+            Poll::Ready(Ok(None) | Err(_)) | Poll::Pending => return,
+        }
+    }
 }
 
 /// Says goodbye on our side, then takes in a bounded rest of the body so that the answer is not reset away.
