@@ -4,11 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
-use http::HeaderValue;
-use http::header::{CONTENT_LENGTH, EXPECT, HOST};
+use http::header::EXPECT;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
-use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::server::ShutdownWatch;
@@ -16,21 +13,18 @@ use pingora::server::ShutdownWatch;
 use super::body::{self, Body, BodyLimits};
 use super::ending::{self, Ending, Stop};
 use super::head::{self, Arrival};
-use super::headers::Added;
-use super::live::{Live, RouteLive};
+use super::live::Live;
 use super::record::Record;
-use super::respond::{self, Passed};
+use super::request::{self, Request};
+use super::respond;
 use super::state::{Gateway, Phase};
-use super::upstream::{self, Answer, Outbound, UpstreamError};
-use super::{client, framing};
 use crate::admit::{self, Admission, Admitted, Proof, Reason};
 use crate::catalog;
 use crate::clock;
-use crate::dedupe::{self, Committed};
 use crate::metrics::Operation;
-use crate::routes::{Found, MethodUse, Mode, Route, path_problem};
-use crate::time::{Distance, UnixTime};
-use crate::verify::{self, Event, Head, Rejection, Verified};
+use crate::routes::{MethodUse, Mode, Route};
+use crate::time::Distance;
+use crate::verify::{self, Event, Rejection, Verified};
 
 /// Serves the requests of one listener.
 pub(super) struct Exchange {
@@ -115,7 +109,7 @@ impl Exchange {
         live: &Live,
         record: &mut Record,
     ) -> Result<Stop, Stop> {
-        let request = self.identify(session, live, record)?;
+        let request = request::identify(session, live, record, self.tls)?;
         let route = &*request.route;
         self.challenged(session, &request, None, None)?;
 
@@ -157,61 +151,7 @@ impl Exchange {
             return Ok(ending::filtered(route));
         }
         let permit = self.claim(session, &request, proof, &body, record).await?;
-        self.forward(session, &request, permit, &event, &body, record).await
-    }
-
-    /// Finds the route, and refuses what the head alone shows to be unservable.
-    fn identify<'l>(
-        &self,
-        session: &ServerSession,
-        live: &'l Live,
-        record: &mut Record,
-    ) -> Result<Request<'l>, Stop> {
-        let bad = |why: &'static str| Ending::refuse(Reason::BadRequest).because(why);
-        let head = session.req_header();
-        let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
-        let origin = client::origin(peer, &head.headers, &live.config.trusted_proxies);
-        record.client = origin.client;
-        if let Some(session) = session.as_http1() {
-            framing::check_http1(&session.get_headers_raw_bytes(), head.version).map_err(bad)?;
-        }
-        framing::check_semantics(&head.method, &head.headers).map_err(bad)?;
-        let target = framing::origin_form(head.raw_path()).map_err(bad)?;
-        if let Some(problem) = path_problem(target) {
-            return Err(Ending::refuse(Reason::BadRequest).because(problem.to_string()));
-        }
-        let host = host_of(head).ok_or_else(|| bad("Host is missing"))?;
-        framing::check_host(host.as_bytes()).map_err(bad)?;
-        let path = target.split_once('?').map_or(target, |(path, _)| path);
-        let route = match live.config.routes.find(Some(host), path, head.method.as_str()) {
-            Found::Route(route) => route,
-            Found::None => return Err(Ending::refuse(Reason::NoRoute)),
-            Found::MethodNotAllowed { allow, route } => {
-                record.route(route, live.of(route));
-                return Err(ending::method_not_allowed(&allow));
-            }
-        };
-        record.route(route, live.of(route));
-        let Some(route_live) = live.of(route) else { return Err(Ending::refuse(Reason::NoRoute)) };
-        let proto = client::proto(self.tls, origin.trusted, &head.headers);
-        let signed_origin = route_live
-            .signs_url
-            .then(|| route.public_url.clone().unwrap_or_else(|| format!("{proto}://{host}")));
-        let declared = declared_length(head);
-        if declared.is_some_and(|length| length > route.body) {
-            return Err(Ending::refuse(Reason::BodyTooLarge)
-                .because("Content-Length is larger than the route allows"));
-        }
-        Ok(Request {
-            route: Arc::clone(route),
-            live: route_live,
-            target: target.to_owned(),
-            host: host.to_owned(),
-            https: proto == "https",
-            signed_origin,
-            declared,
-            origin,
-        })
+        self.gateway.forward(session, &request, permit, &event, &body, record).await
     }
 
     /// Ends the exchange with the answer to the sender's handshake, if this is one.
@@ -394,97 +334,6 @@ impl Exchange {
             }
         }
     }
-
-    /// Forwards, reads what has to be kept of the answer, and settles the claim before the sender is answered.
-    async fn forward(
-        &self,
-        session: &ServerSession,
-        request: &Request<'_>,
-        permit: Admitted,
-        event: &Event,
-        body: &Body,
-        record: &mut Record,
-    ) -> Result<Stop, Stop> {
-        let route = &*request.route;
-        record.attempt = permit.attempt();
-        let verified = permit.proof().verified();
-        let request_id = record.request_id.clone();
-        let secret = verified.and_then(|verified| route.secret_names.get(verified.secret_index()));
-        let host = request.host.as_bytes();
-        let head = session.req_header();
-        let added = Added {
-            host,
-            provider: route.provider.as_deref().map_or("none", |provider| provider.name.as_str()),
-            route: &route.name,
-            request_id: &request_id,
-            event_id: event.id.as_deref(),
-            event_type: event.event_type.as_deref(),
-            timestamp: verified.and_then(Verified::timestamp).map(UnixTime::seconds),
-            attempt: permit.attempt(),
-            secret: secret.map(String::as_str),
-            verified: verified.is_some(),
-            forwarded_for: &request.origin.forwarded_for,
-            forwarded_proto: if request.https { "https" } else { "http" },
-            forwarded_host: request.forwarded_host(head),
-            trusted: request.origin.trusted,
-        };
-        let target = route.upstream_target(&request.target);
-        let outbound = Outbound { head, target: &target, added: &added, body: body.as_slice() };
-
-        let started = clock::monotonic();
-        let exchange = async {
-            let answer = upstream::send(&permit, &self.gateway.pool, &request.live.peer, &outbound).await?;
-            take_in(answer, &self.gateway.pool).await
-        };
-        let outcome = tokio::time::timeout(route.timeout, exchange).await;
-        record.answered(request.live, started);
-
-        let refused = |reason, error: &UpstreamError| Ending::refuse(reason).because(error.to_string());
-        match outcome {
-            Ok(Ok(passed)) => {
-                self.settle(permit, &passed, record).await;
-                Ok(Box::new(Ending::Pass(passed)))
-            }
-            Ok(Err(error)) => {
-                self.give_back(permit, record).await;
-                let reason = match error {
-                    UpstreamError::Unreachable(_) => Reason::UpstreamUnreachable,
-                    UpstreamError::Failed(_) => Reason::UpstreamFailed,
-                };
-                Err(refused(reason, &error))
-            }
-            Err(_) => {
-                self.give_back(permit, record).await;
-                Err(Ending::refuse(Reason::UpstreamTimeout))
-            }
-        }
-    }
-
-    /// The upstream accepted (2xx): remember it, with the answer if it is short. Otherwise the event is free again.
-    async fn settle(&self, permit: Admitted, passed: &Passed, record: &mut Record) {
-        if !passed.status.is_success() {
-            return self.give_back(permit, record).await;
-        }
-        let kept = passed.rest.is_none().then(|| dedupe::Answer {
-            status: passed.status.as_u16(),
-            content_type: passed.headers.get(http::header::CONTENT_TYPE).cloned(),
-            body: passed.start.clone(),
-        });
-        // A store that fails now changes nothing for the sender: the upstream has accepted the event.
-        match permit.commit(&self.gateway.store, clock::now(), kept).await {
-            Ok(Committed::Yes) => {}
-            Ok(Committed::TooLate) => {
-                record.note("the lease was over before the commit; a copy may have gone through")
-            }
-            Err(error) => record.store_failed(&self.gateway, Operation::Commit, &error),
-        }
-    }
-
-    async fn give_back(&self, permit: Admitted, record: &mut Record) {
-        if let Err(error) = permit.release(&self.gateway.store, clock::now()).await {
-            record.store_failed(&self.gateway, Operation::Release, &error);
-        }
-    }
 }
 
 /// Adds up the time spent in pieces of work with waiting between them.
@@ -499,77 +348,6 @@ impl Stopwatch {
         let result = work();
         self.total = self.total.saturating_add(started.elapsed());
         result
-    }
-}
-
-/// What was found out about a request from its head.
-struct Request<'l> {
-    route: Arc<Route>,
-    live: &'l RouteLive,
-    target: String,
-    host: String,
-    https: bool,
-    /// Scheme and host as the sender signed them, for senders that sign their URL.
-    signed_origin: Option<String>,
-    declared: Option<u64>,
-    origin: client::Origin,
-}
-
-impl Request<'_> {
-    /// The head as verification sees it.
-    fn head<'a>(&'a self, session: &'a ServerSession) -> Head<'a> {
-        let head = session.req_header();
-        Head {
-            method: head.method.as_str(),
-            target: &self.target,
-            origin: self.signed_origin.as_deref(),
-            headers: &head.headers,
-        }
-    }
-
-    /// The host the sender asked for, as a trusted proxy reports it, otherwise as asked here.
-    fn forwarded_host<'a>(&'a self, head: &'a RequestHeader) -> &'a [u8] {
-        let claimed = head.headers.get("x-forwarded-host").map(HeaderValue::as_bytes);
-        claimed.filter(|_| self.origin.trusted).unwrap_or(self.host.as_bytes())
-    }
-}
-
-/// `Host`, or HTTP/2's `:authority`, which takes its place.
-fn host_of(head: &RequestHeader) -> Option<&str> {
-    match head.headers.get(HOST) {
-        Some(host) => host.to_str().ok(),
-        None => head.uri.authority().map(http::uri::Authority::as_str),
-    }
-}
-
-fn declared_length(head: &RequestHeader) -> Option<u64> {
-    // A length that is not a number was refused before; one too large for u64 is larger than any limit.
-    let length = head.headers.get(CONTENT_LENGTH)?.to_str().ok()?;
-    Some(length.parse().unwrap_or(u64::MAX))
-}
-
-/// Reads an answer up to what is kept for duplicates; a longer one goes on as it comes.
-async fn take_in(answer: Answer, pool: &upstream::Pool) -> Result<Passed, UpstreamError> {
-    let Answer { status, headers, mut body } = answer;
-    let mut start = BytesMut::new();
-    let mut only: Option<Bytes> = None;
-    loop {
-        let Some(piece) = body.next().await? else {
-            body.release(pool).await;
-            let start = only.unwrap_or_else(|| start.freeze());
-            return Ok(Passed { status, headers, start, rest: None });
-        };
-        match only.take() {
-            None if start.is_empty() => only = Some(piece),
-            first => {
-                start.extend_from_slice(&first.unwrap_or_default());
-                start.extend_from_slice(&piece);
-            }
-        }
-        if start.len().max(only.as_ref().map_or(0, Bytes::len)) > dedupe::Answer::MAX_BODY {
-            let start = only.unwrap_or_else(|| start.freeze());
-            return Ok(Passed { status, headers, start, rest: Some(body) });
-        }
     }
 }
 

@@ -1,0 +1,137 @@
+//! The way to the upstream and back: forward, keep what duplicates will be told, settle the claim.
+
+use bytes::{Bytes, BytesMut};
+use pingora::protocols::http::ServerSession;
+
+use super::body::Body;
+use super::ending::{Ending, Stop};
+use super::headers::Added;
+use super::record::Record;
+use super::request::Request;
+use super::respond::Passed;
+use super::state::Gateway;
+use super::upstream::{self, Answer, Outbound, UpstreamError};
+use crate::admit::{Admitted, Reason};
+use crate::clock;
+use crate::dedupe::{self, Committed};
+use crate::metrics::Operation;
+use crate::time::UnixTime;
+use crate::verify::{Event, Verified};
+
+impl Gateway {
+    /// Forwards, reads what has to be kept of the answer, and settles the claim before the sender is answered.
+    pub(super) async fn forward(
+        &self,
+        session: &ServerSession,
+        request: &Request<'_>,
+        permit: Admitted,
+        event: &Event,
+        body: &Body,
+        record: &mut Record,
+    ) -> Result<Stop, Stop> {
+        let route = &*request.route;
+        record.attempt = permit.attempt();
+        let verified = permit.proof().verified();
+        let request_id = record.request_id.clone();
+        let secret = verified.and_then(|verified| route.secret_names.get(verified.secret_index()));
+        let host = request.host.as_bytes();
+        let head = session.req_header();
+        let added = Added {
+            host,
+            provider: route.provider.as_deref().map_or("none", |provider| provider.name.as_str()),
+            route: &route.name,
+            request_id: &request_id,
+            event_id: event.id.as_deref(),
+            event_type: event.event_type.as_deref(),
+            timestamp: verified.and_then(Verified::timestamp).map(UnixTime::seconds),
+            attempt: permit.attempt(),
+            secret: secret.map(String::as_str),
+            verified: verified.is_some(),
+            forwarded_for: &request.origin.forwarded_for,
+            forwarded_proto: if request.https { "https" } else { "http" },
+            forwarded_host: request.forwarded_host(head),
+            trusted: request.origin.trusted,
+        };
+        let target = route.upstream_target(&request.target);
+        let outbound = Outbound { head, target: &target, added: &added, body: body.as_slice() };
+
+        let started = clock::monotonic();
+        let exchange = async {
+            let answer = upstream::send(&permit, &self.pool, &request.live.peer, &outbound).await?;
+            take_in(answer, &self.pool).await
+        };
+        let outcome = tokio::time::timeout(route.timeout, exchange).await;
+        record.answered(request.live, started);
+
+        let refused = |reason, error: &UpstreamError| Ending::refuse(reason).because(error.to_string());
+        match outcome {
+            Ok(Ok(passed)) => {
+                self.settle(permit, &passed, record).await;
+                Ok(Box::new(Ending::Pass(passed)))
+            }
+            Ok(Err(error)) => {
+                self.give_back(permit, record).await;
+                let reason = match error {
+                    UpstreamError::Unreachable(_) => Reason::UpstreamUnreachable,
+                    UpstreamError::Failed(_) => Reason::UpstreamFailed,
+                };
+                Err(refused(reason, &error))
+            }
+            Err(_) => {
+                self.give_back(permit, record).await;
+                Err(Ending::refuse(Reason::UpstreamTimeout))
+            }
+        }
+    }
+
+    /// The upstream accepted (2xx): remember it, with the answer if it is short. Otherwise the event is free again.
+    async fn settle(&self, permit: Admitted, passed: &Passed, record: &mut Record) {
+        if !passed.status.is_success() {
+            return self.give_back(permit, record).await;
+        }
+        let kept = passed.rest.is_none().then(|| dedupe::Answer {
+            status: passed.status.as_u16(),
+            content_type: passed.headers.get(http::header::CONTENT_TYPE).cloned(),
+            body: passed.start.clone(),
+        });
+        // A store that fails now changes nothing for the sender: the upstream has accepted the event.
+        match permit.commit(&self.store, clock::now(), kept).await {
+            Ok(Committed::Yes) => {}
+            Ok(Committed::TooLate) => {
+                record.note("the lease was over before the commit; a copy may have gone through")
+            }
+            Err(error) => record.store_failed(self, Operation::Commit, &error),
+        }
+    }
+
+    async fn give_back(&self, permit: Admitted, record: &mut Record) {
+        if let Err(error) = permit.release(&self.store, clock::now()).await {
+            record.store_failed(self, Operation::Release, &error);
+        }
+    }
+}
+
+/// Reads an answer up to what is kept for duplicates; a longer one goes on as it comes.
+async fn take_in(answer: Answer, pool: &upstream::Pool) -> Result<Passed, UpstreamError> {
+    let Answer { status, headers, mut body } = answer;
+    let mut start = BytesMut::new();
+    let mut only: Option<Bytes> = None;
+    loop {
+        let Some(piece) = body.next().await? else {
+            body.release(pool).await;
+            let start = only.unwrap_or_else(|| start.freeze());
+            return Ok(Passed { status, headers, start, rest: None });
+        };
+        match only.take() {
+            None if start.is_empty() => only = Some(piece),
+            first => {
+                start.extend_from_slice(&first.unwrap_or_default());
+                start.extend_from_slice(&piece);
+            }
+        }
+        if start.len().max(only.as_ref().map_or(0, Bytes::len)) > dedupe::Answer::MAX_BODY {
+            let start = only.unwrap_or_else(|| start.freeze());
+            return Ok(Passed { status, headers, start, rest: Some(body) });
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What the head of a request says: its route, its target, who sent it, and whether it can be served at all.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use http::header::{CONTENT_LENGTH, HOST};
+use pingora::http::RequestHeader;
+use pingora::protocols::http::ServerSession;
+
+use super::ending::{self, Ending, Stop};
+use super::live::{Live, RouteLive};
+use super::record::Record;
+use super::{client, framing};
+use crate::admit::Reason;
+use crate::routes::{Found, Route, path_problem};
+use crate::verify::Head;
+
+/// What was found out about a request from its head.
+pub(super) struct Request<'l> {
+    /// The route that takes it.
+    pub(super) route: Arc<Route>,
+    /// What belongs to the route.
+    pub(super) live: &'l RouteLive,
+    /// Path and query.
+    pub(super) target: String,
+    /// The host asked for.
+    pub(super) host: String,
+    /// Whether the sender spoke TLS.
+    pub(super) https: bool,
+    /// Scheme and host as the sender signed them, for senders that sign their URL.
+    pub(super) signed_origin: Option<String>,
+    /// The length of the body by `Content-Length`.
+    pub(super) declared: Option<u64>,
+    /// Who sent it.
+    pub(super) origin: client::Origin,
+}
+
+impl Request<'_> {
+    /// The head as verification sees it.
+    pub(super) fn head<'a>(&'a self, session: &'a ServerSession) -> Head<'a> {
+        let head = session.req_header();
+        Head {
+            method: head.method.as_str(),
+            target: &self.target,
+            origin: self.signed_origin.as_deref(),
+            headers: &head.headers,
+        }
+    }
+
+    /// The host the sender asked for, as a trusted proxy reports it, otherwise as asked here.
+    pub(super) fn forwarded_host<'a>(&'a self, head: &'a RequestHeader) -> &'a [u8] {
+        let claimed = head.headers.get("x-forwarded-host").map(HeaderValue::as_bytes);
+        claimed.filter(|_| self.origin.trusted).unwrap_or(self.host.as_bytes())
+    }
+}
+
+/// Finds the route, and refuses what the head alone shows to be unservable. `tls` is how the listener is spoken to.
+pub(super) fn identify<'l>(
+    session: &ServerSession,
+    live: &'l Live,
+    record: &mut Record,
+    tls: bool,
+) -> Result<Request<'l>, Stop> {
+    let bad = |why: &'static str| Ending::refuse(Reason::BadRequest).because(why);
+    let head = session.req_header();
+    let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
+    let origin = client::origin(peer, &head.headers, &live.config.trusted_proxies);
+    record.client = origin.client;
+    if let Some(session) = session.as_http1() {
+        framing::check_http1(&session.get_headers_raw_bytes(), head.version).map_err(bad)?;
+    }
+    framing::check_semantics(&head.method, &head.headers).map_err(bad)?;
+    let target = framing::origin_form(head.raw_path()).map_err(bad)?;
+    if let Some(problem) = path_problem(target) {
+        return Err(Ending::refuse(Reason::BadRequest).because(problem.to_string()));
+    }
+    let host = host_of(head).ok_or_else(|| bad("Host is missing"))?;
+    framing::check_host(host.as_bytes()).map_err(bad)?;
+    let path = target.split_once('?').map_or(target, |(path, _)| path);
+    let route = match live.config.routes.find(Some(host), path, head.method.as_str()) {
+        Found::Route(route) => route,
+        Found::None => return Err(Ending::refuse(Reason::NoRoute)),
+        Found::MethodNotAllowed { allow, route } => {
+            record.route(route, live.of(route));
+            return Err(ending::method_not_allowed(&allow));
+        }
+    };
+    record.route(route, live.of(route));
+    let Some(route_live) = live.of(route) else { return Err(Ending::refuse(Reason::NoRoute)) };
+    let proto = client::proto(tls, origin.trusted, &head.headers);
+    let signed_origin =
+        route_live.signs_url.then(|| route.public_url.clone().unwrap_or_else(|| format!("{proto}://{host}")));
+    let declared = declared_length(head);
+    if declared.is_some_and(|length| length > route.body) {
+        return Err(
+            Ending::refuse(Reason::BodyTooLarge).because("Content-Length is larger than the route allows")
+        );
+    }
+    Ok(Request {
+        route: Arc::clone(route),
+        live: route_live,
+        target: target.to_owned(),
+        host: host.to_owned(),
+        https: proto == "https",
+        signed_origin,
+        declared,
+        origin,
+    })
+}
+
+/// `Host`, or HTTP/2's `:authority`, which takes its place.
+fn host_of(head: &RequestHeader) -> Option<&str> {
+    match head.headers.get(HOST) {
+        Some(host) => host.to_str().ok(),
+        None => head.uri.authority().map(http::uri::Authority::as_str),
+    }
+}
+
+fn declared_length(head: &RequestHeader) -> Option<u64> {
+    // A length that is not a number was refused before; one too large for u64 is larger than any limit.
+    let length = head.headers.get(CONTENT_LENGTH)?.to_str().ok()?;
+    Some(length.parse().unwrap_or(u64::MAX))
+}
