@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use super::Question;
 use super::attempt::Attempt;
 use super::hypothesis::Undone;
-use super::json_text::{Json, STYLES};
+use super::json_style::STYLES;
+use super::json_text::Json;
 
 const RAW: &str = "verify the raw bytes, before any framework parses them";
 

@@ -11,6 +11,7 @@ mod facts;
 mod header;
 mod hypothesis;
 mod inflate;
+mod json_style;
 mod json_text;
 mod search;
 mod secrets;
