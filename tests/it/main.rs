@@ -1,0 +1,25 @@
+//! The manual of the gateway, as tests: the real binary, real sockets, a recording upstream.
+//!
+//! Nothing here uses the gateway's own code: signatures are computed again, requests are bytes.
+#![cfg(feature = "gateway")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "deadlines and fresh signatures need the clock")]
+
+mod support;
+
+mod admin;
+mod bodies;
+mod dedupe;
+mod framing;
+mod headers;
+mod http2;
+mod limits;
+mod paths;
+mod providers;
+mod refusals;
+mod reload;
+mod rooms;
+mod seeds;
+mod shutdown;
+mod tls;
+mod upstream_faults;
