@@ -1,7 +1,7 @@
 //! The admin address: health, readiness, metrics, routes, configuration; guarded, and never with a secret in it.
 
 use crate::support::arena::{Arena, routes};
-use crate::support::client::{Answer, Client, Request};
+use crate::support::client::{Answer, Request};
 use crate::support::gateway::Setup;
 use crate::support::sender::{SECRET, event, github, now, plain, timed};
 use crate::support::upstream::Upstream;
