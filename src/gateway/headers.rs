@@ -43,6 +43,16 @@ fn origin_claim(name: &HeaderName) -> bool {
         || matches!(name.as_str(), "x-real-ip" | "x-forwarded-port" | "x-forwarded-server")
 }
 
+/// Whether an application behind CGI, WSGI or Rack would take it for one of ours: there `_` and `-` are the same.
+fn imitates_ours(name: &HeaderName, trusted: bool) -> bool {
+    if !name.as_str().contains('_') {
+        return false;
+    }
+    let dashed = name.as_str().replace('_', "-");
+    HeaderName::from_bytes(dashed.as_bytes())
+        .is_ok_and(|name| ends_here(&name) || rewritten(&name) || (!trusted && origin_claim(&name)))
+}
+
 /// The names that `Connection` declares to concern this connection only.
 struct Named<'a>(Vec<&'a [u8]>);
 
@@ -148,6 +158,7 @@ fn each_kept<'h>(outbound: &Outbound<'h>, mut put: impl FnMut(&[u8], &HeaderName
             && !rewritten(name)
             && (outbound.added.trusted || !origin_claim(name))
             && !named.contains(name)
+            && !imitates_ours(name, outbound.added.trusted)
     };
     if outbound.head.has_case() {
         for ((cased, value), name) in
@@ -227,5 +238,23 @@ pub(super) fn each_answer_field(headers: &HeaderMap, mut put: impl FnMut(&Header
         if !ends_here(name) && *name != header::CONTENT_LENGTH && !named.contains(name) {
             put(name, value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_underscore_does_not_pass_for_a_dash() {
+        for name in
+            ["sealpost_event_id", "x_forwarded_for", "x-real_ip", "content_length", "transfer_encoding"]
+        {
+            assert!(imitates_ours(&HeaderName::from_static(name), false), "{name}");
+        }
+        for name in ["x_signature", "sealpost", "x-event-id", "webhook_id"] {
+            assert!(!imitates_ours(&HeaderName::from_static(name), false), "{name}");
+        }
+        assert!(!imitates_ours(&HeaderName::from_static("x_real_ip"), true));
     }
 }
