@@ -6,6 +6,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -27,6 +28,8 @@ const MAX_INTERIM: u32 = 16;
 /// Bodies up to this size are copied behind the head and leave in one write.
 const ONE_WRITE: usize = 32 * 1024;
 const FIRST_READ: usize = 2048;
+/// How long an upstream that has answered 2xx early may take no more of the body before the rest is kept back.
+const STALL: Duration = Duration::from_secs(5);
 
 /// Why an attempt failed, and whether the upstream can have acted on it.
 struct Attempt {
@@ -70,7 +73,11 @@ async fn exchange(mut stream: Stream, peer: &Peer, outbound: &Outbound<'_>) -> R
     Ok(Answer { status, headers: fields, body })
 }
 
-/// Writes the request; `Ok(false)` when the answer began before the body was written to its end.
+/// Writes the request; `Ok(false)` when the upstream ended the exchange before the body was written to its end:
+/// by a final answer other than 2xx, by closing, or by reading no more after a 2xx.
+///
+/// A 1xx changes nothing, and after an early 2xx the rest of the body still goes out: an event that the upstream
+/// accepts while it reads is counted as seen, so it has to get all of it.
 ///
 /// A broken write is not final: the upstream may have answered and closed before it read everything.
 async fn write(stream: &mut Stream, outbound: &Outbound<'_>, inbox: &mut BytesMut) -> std::io::Result<bool> {
@@ -86,26 +93,49 @@ async fn write(stream: &mut Stream, outbound: &Outbound<'_>, inbox: &mut BytesMu
     }
     stream.write_all(&head).await?;
     let mut rest = body;
-    let mut early = [0_u8; FIRST_READ];
+    let mut piece = [0_u8; FIRST_READ];
+    // Runs from an early 2xx on, and anew with every piece of the body that the upstream still takes.
+    let mut stalled: Option<Pin<Box<tokio::time::Sleep>>> = None;
     let complete = poll_fn(|cx| {
         loop {
-            let mut heard = ReadBuf::new(&mut early);
-            match Pin::new(&mut *stream).poll_read(cx, &mut heard) {
-                Poll::Ready(Ok(())) => {
-                    inbox.extend_from_slice(heard.filled());
-                    return Poll::Ready(Ok(false));
+            if inbox.len() <= HEAD_LIMIT {
+                let mut heard = ReadBuf::new(&mut piece);
+                match Pin::new(&mut *stream).poll_read(cx, &mut heard) {
+                    Poll::Ready(Ok(())) if heard.filled().is_empty() => return Poll::Ready(Ok(false)),
+                    Poll::Ready(Ok(())) => {
+                        inbox.extend_from_slice(heard.filled());
+                        if stalled.is_none() {
+                            match early(inbox) {
+                                Early::Interim => {}
+                                Early::Accepted => stalled = Some(Box::pin(tokio::time::sleep(STALL))),
+                                Early::Final => return Poll::Ready(Ok(false)),
+                            }
+                        }
+                        continue;
+                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => {}
                 }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => {}
+            } else if stalled.is_none() {
+                // Too much for a head; whoever reads it next says so.
+                return Poll::Ready(Ok(false));
             }
             if rest.is_empty() {
                 return Poll::Ready(Ok(true));
             }
             match Pin::new(&mut *stream).poll_write(cx, rest) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(count)) => rest = rest.get(count..).unwrap_or_default(),
+                Poll::Ready(Ok(count)) => {
+                    rest = rest.get(count..).unwrap_or_default();
+                    if let Some(stalled) = &mut stalled {
+                        stalled.as_mut().reset(tokio::time::Instant::now() + STALL);
+                    }
+                }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    let over = stalled.as_mut().is_some_and(|stalled| stalled.as_mut().poll(cx).is_ready());
+                    return if over { Poll::Ready(Ok(false)) } else { Poll::Pending };
+                }
             }
         }
     })
@@ -114,6 +144,31 @@ async fn write(stream: &mut Stream, outbound: &Outbound<'_>, inbox: &mut BytesMu
         stream.flush().await?;
     }
     Ok(complete)
+}
+
+/// What the bytes heard while the body is being written come to.
+enum Early {
+    /// Nothing final yet: 1xx answers, or part of a head.
+    Interim,
+    /// A 2xx.
+    Accepted,
+    /// Any other answer, or something that is none.
+    Final,
+}
+
+fn early(mut inbox: &[u8]) -> Early {
+    loop {
+        match parse_head(inbox) {
+            Ok(None) => return Early::Interim,
+            Ok(Some((length, status, ..)))
+                if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS =>
+            {
+                inbox = inbox.get(length..).unwrap_or_default();
+            }
+            Ok(Some((_, status, ..))) if status.is_success() => return Early::Accepted,
+            Ok(Some(_)) | Err(_) => return Early::Final,
+        }
+    }
 }
 
 /// Reads up to the end of the final head; `None` when the connection ended before any byte came.
@@ -211,4 +266,27 @@ fn framing(method: &Method, status: StatusCode, fields: &HeaderMap) -> Result<(F
     }
     let length = length.to_str().ok().and_then(|digits| digits.parse().ok());
     Ok((Framing::Length(length.ok_or("its answer's Content-Length is not a number")?), true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_final_answer_ends_the_writing_and_a_2xx_does_not() {
+        for (heard, interim, accepted) in [
+            ("", true, false),
+            ("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", true, false),
+            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 20", true, false),
+            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 202 Accepted\r\n\r\n", false, true),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false, true),
+            ("HTTP/1.1 413 Content Too Large\r\n\r\n", false, false),
+            ("HTTP/1.1 101 Switching Protocols\r\n\r\n", false, false),
+            ("nonsense\r\n\r\n", false, false),
+        ] {
+            let early = early(heard.as_bytes());
+            assert_eq!(matches!(early, Early::Interim), interim, "{heard}");
+            assert_eq!(matches!(early, Early::Accepted), accepted, "{heard}");
+        }
+    }
 }
