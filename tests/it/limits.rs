@@ -165,10 +165,11 @@ fn broken_off_bodies_give_their_share_back() {
         client.send(&large.head(60_000)).send(&[b'x'; 30_000]);
         drop(client);
     }
-    eventually("the bytes are given back", || {
+    // Some of them may only be met now: their share is held for a moment.
+    eventually("the share is given back", || (gateway.send(&large).status == 200).then_some(()));
+    eventually("nothing is held any more", || {
         (gateway.metric("sealpost_buffered_bytes", &[]) == 0.0).then_some(())
     });
-    assert_eq!(gateway.send(&large).status, 200);
 }
 
 #[test]
