@@ -61,11 +61,15 @@ impl Ending {
         match self {
             Self::Reply { reason, reply, why } => {
                 record.ended(reason, reply.status, why);
+                if reason == Reason::BadRequest {
+                    // Where such a request ends is anybody's guess: nothing after it is taken for the next one.
+                    session.set_keepalive(None);
+                }
                 record.sent = respond::reply(session, &reply).await.map_err(|_| record.sender_gone())?;
             }
             Self::Pass(passed) => {
                 record.ended(Reason::Forwarded, passed.status.as_u16(), None);
-                record.sent = respond::pass_on(session, &gateway.pool, passed)
+                record.sent = respond::pass_on(session, &gateway.pool, passed, record.patience())
                     .await
                     .map_err(|_| record.sender_gone())?;
             }

@@ -88,7 +88,11 @@ impl HttpServerApp for Exchange {
         let sent = ending.send(&mut session, &self.gateway, &mut record).await;
         record.finish(&self.gateway);
         match sent {
-            Ok(()) => respond::finish(session).await,
+            Ok(()) if readable => respond::finish(session).await,
+            Ok(()) => {
+                respond::leave(session).await;
+                None
+            }
             Err(()) => None,
         }
     }

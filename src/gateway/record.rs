@@ -77,6 +77,11 @@ impl Record {
         self.shadow.is_some()
     }
 
+    /// How long the rest of the upstream's answer may take: the route's timeout.
+    pub(super) fn patience(&self) -> Duration {
+        self.route.as_ref().map_or(Duration::ZERO, |(route, _)| route.timeout)
+    }
+
     /// The event's names.
     pub(super) fn event(&mut self, event: &Event) {
         self.event = event.clone();

@@ -7,10 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, StatusCode, Version};
+use pingora::ErrorType;
 use pingora::apps::{HttpPersistentSettings, ReusedHttpStream};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
+use tokio::io::AsyncReadExt as _;
 
+use super::connection::Connection;
 use super::headers::each_answer_field;
 use super::upstream::{self, Pool};
 use crate::admit::Reason;
@@ -93,7 +96,7 @@ pub(super) async fn reply(session: &mut ServerSession, reply: &Reply) -> pingora
     if !no_body {
         head.append_header(CONTENT_LENGTH, HeaderValue::from(reply.body.len()))?;
     }
-    session.write_response_header(Box::new(head)).await?;
+    write_head(session, head).await?;
     if !no_body && !is_head(session) && !reply.body.is_empty() {
         session.write_response_body(reply.body.clone(), true).await?;
     }
@@ -103,6 +106,14 @@ pub(super) async fn reply(session: &mut ServerSession, reply: &Reply) -> pingora
 /// Whether a body has to be held back. Over HTTP/1 Pingora does that itself, also when there is no readable head.
 fn is_head(session: &ServerSession) -> bool {
     session.as_http2().is_some_and(|session| session.req_header().method == http::Method::HEAD)
+}
+
+/// Pingora bounds the writing of a body but not that of a head, which waits for a sender that reads nothing.
+async fn write_head(session: &mut ServerSession, head: ResponseHeader) -> pingora::Result<()> {
+    match tokio::time::timeout(WRITE_TIMEOUT, session.write_response_header(Box::new(head))).await {
+        Ok(written) => written,
+        Err(_) => Err(pingora::Error::new(ErrorType::WriteTimedout)),
+    }
 }
 
 /// What of an upstream's answer was read before it went on to the sender.
@@ -115,15 +126,16 @@ pub(super) struct Passed {
     pub(super) rest: Option<upstream::AnswerBody>,
 }
 
-/// Passes an upstream's answer on. Returns the bytes of body sent.
+/// Passes an upstream's answer on, the rest of a long one `within` this time. Returns the bytes of body sent.
 ///
 /// # Errors
-/// When the sender is gone, or the upstream breaks off in the middle of a long body; the connection is then
-/// unusable and has to be cut, which is how the sender learns of it.
+/// When the sender is gone, or the upstream breaks off or stalls in the middle of a long body; the connection is
+/// then unusable and has to be cut, which is how the sender learns of it.
 pub(super) async fn pass_on(
     session: &mut ServerSession,
     pool: &Pool,
     answer: Passed,
+    within: Duration,
 ) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
     let head_request = session.req_header().method == http::Method::HEAD;
     let mut head = ResponseHeader::build(answer.status, Some(answer.headers.len().saturating_add(4)))?;
@@ -151,19 +163,23 @@ pub(super) async fn pass_on(
     } else if !without_body && session.req_header().version == Version::HTTP_11 {
         head.append_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
     }
-    session.write_response_header(Box::new(head)).await?;
+    write_head(session, head).await?;
     let mut sent = u64::try_from(answer.start.len()).unwrap_or(u64::MAX);
     let last = answer.rest.is_none();
     if !head_request && !without_body && !answer.start.is_empty() {
         session.write_response_body(answer.start, last).await?;
     }
     if let Some(mut rest) = answer.rest {
-        while let Some(piece) = rest.next().await.map_err(|error| error.to_string())? {
-            sent = sent.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
-            if !piece.is_empty() {
-                session.write_response_body(piece, false).await?;
+        let passing = async {
+            while let Some(piece) = rest.next().await.map_err(|error| error.to_string())? {
+                sent = sent.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+                if !piece.is_empty() {
+                    session.write_response_body(piece, false).await?;
+                }
             }
-        }
+            Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+        };
+        tokio::time::timeout(within, passing).await.map_err(|_| "the answer took too long")??;
         rest.release(pool).await;
     }
     Ok(sent)
@@ -176,7 +192,8 @@ pub(super) async fn finish(mut session: ServerSession) -> Option<ReusedHttpStrea
         return None;
     }
     let settings = HttpPersistentSettings::for_session(&session);
-    let reusable = session.finish().await.ok().flatten()?;
+    let finished = tokio::time::timeout(WRITE_TIMEOUT, session.finish()).await;
+    let reusable = finished.ok()?.ok().flatten()?;
     Some(ReusedHttpStream::from_reusable_stream(reusable, settings))
 }
 
@@ -186,21 +203,52 @@ pub(super) async fn finish(mut session: ServerSession) -> Option<ReusedHttpStrea
 pub(super) async fn skim(session: &mut ServerSession) {
     let mut taken = 0;
     while taken < SKIM_BYTES && !session.is_body_done() {
-        let read = session.read_request_body();
-        let mut read = std::pin::pin!(read);
         // A read that has to wait is dropped; it has taken nothing then.
-        let ready = poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await;
+        let ready = {
+            let mut read = std::pin::pin!(session.read_request_body());
+            poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await
+        };
         match ready {
             Poll::Ready(Ok(Some(chunk))) => taken += chunk.len().max(1),
-            Poll::Ready(Ok(None) | Err(_)) | Poll::Pending => return,
+            // What comes after broken framing is nobody's next request.
+            Poll::Ready(Err(_)) => return session.set_keepalive(None),
+            Poll::Ready(Ok(None)) | Poll::Pending => return,
         }
     }
 }
 
+/// Ends a connection whose head could not be read, so that there is no body to speak of: says goodbye on our side,
+/// then takes in a bounded rest of whatever is on its way.
+pub(super) async fn leave(session: ServerSession) {
+    let ServerSession::H1(mut session) = session else { return };
+    let leaving = async {
+        let _ = session.finish_body().await;
+        session.shutdown().await;
+        let mut stream = session.into_inner();
+        if let Some(watch) = Connection::watch(&stream) {
+            watch.head_done();
+        }
+        let mut piece = [0; 4096];
+        let mut taken = 0_u64;
+        while taken < LINGER_BYTES {
+            match stream.read(&mut piece).await {
+                Ok(0) | Err(_) => break,
+                Ok(count) => taken = taken.saturating_add(u64::try_from(count).unwrap_or(u64::MAX)),
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, leaving).await;
+}
+
 /// Says goodbye on our side, then takes in a bounded rest of the body so that the answer is not reset away.
 async fn linger(session: &mut ServerSession) {
-    let _ = session.finish_body().await;
-    session.shutdown().await;
+    let goodbye = async {
+        let _ = session.finish_body().await;
+        session.shutdown().await;
+    };
+    if tokio::time::timeout(WRITE_TIMEOUT, goodbye).await.is_err() {
+        return;
+    }
     let drain = async {
         let mut taken = 0_u64;
         while taken < LINGER_BYTES {
