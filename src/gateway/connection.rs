@@ -16,6 +16,7 @@ use pingora::protocols::{
 };
 use pingora::server::ShutdownWatch;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, Take};
+use tokio::time::Sleep;
 
 use super::exchange::Exchange;
 use super::state::{ConnectionPermit, Gateway};
@@ -78,22 +79,44 @@ impl Watch {
     }
 }
 
+/// The beginning of an HTTP/2 connection, for which Pingora and h2 wait without a deadline.
+struct Preface {
+    awaited: usize,
+    deadline: Pin<Box<Sleep>>,
+}
+
+/// RFC 9113 section 3.4.
+const PREFACE_LENGTH: usize = 24;
+
+impl Preface {
+    fn within(time: Duration) -> Self {
+        Self { awaited: PREFACE_LENGTH, deadline: Box::pin(tokio::time::sleep(time)) }
+    }
+}
+
 /// A connection as Pingora's HTTP session sees it.
 pub(super) struct Connection {
     stream: Take<Stream>,
     next_read: usize,
     watch: Arc<Watch>,
+    preface: Option<Preface>,
     _permit: ConnectionPermit,
 }
 
 impl Connection {
-    fn new(stream: Stream, permit: ConnectionPermit) -> Self {
+    fn new(stream: Stream, permit: ConnectionPermit, preface: Option<Preface>) -> Self {
         let watch = Watch {
             head_bytes: AtomicUsize::new(0),
             head_limit: AtomicUsize::new(usize::MAX),
             head_begun: Mutex::new(None),
         };
-        Self { stream: stream.take(0), next_read: SMALLEST_READ, watch: Arc::new(watch), _permit: permit }
+        Self {
+            stream: stream.take(0),
+            next_read: SMALLEST_READ,
+            watch: Arc::new(watch),
+            preface,
+            _permit: permit,
+        }
     }
 
     /// The watch of the connection below `stream`, if it is one of ours.
@@ -127,6 +150,14 @@ impl AsyncRead for Connection {
                 (this.next_read / 2).max(got.next_power_of_two()).max(SMALLEST_READ)
             };
             this.watch.count(got);
+            this.preface.take_if(|preface| {
+                preface.awaited = preface.awaited.saturating_sub(got);
+                preface.awaited == 0
+            });
+        } else if let Some(preface) = &mut this.preface
+            && preface.deadline.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         read
     }
@@ -246,7 +277,9 @@ impl ServerApp for Front {
                 Ok(Err(_)) | Err(_) => return None,
             }
         }
-        let connection: Stream = Box::new(Connection::new(stream, permit));
+        let http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
+        let preface = http2.then(|| Preface::within(limits.header_timeout));
+        let connection: Stream = Box::new(Connection::new(stream, permit, preface));
         HttpAdapter::process(&self.exchange, connection, shutdown).await;
         None
     }
