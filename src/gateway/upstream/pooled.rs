@@ -8,6 +8,7 @@ use pingora::connectors::http::Connector as HttpConnector;
 use pingora::connectors::{ConnectorOptions, TransportConnector};
 use pingora::protocols::Stream;
 use pingora::protocols::http::client::HttpSession;
+use pingora::{ErrorType, RetryType};
 
 use super::answer::{Answer, Body};
 use super::peer::{At, Peer};
@@ -101,7 +102,10 @@ impl Pool {
         let _ = session.write_request_body(Bytes::copy_from_slice(outbound.body), true).await;
         let _ = session.finish_request_body().await;
         let status = loop {
-            session.read_response_header().await.map_err(|error| failed(&error))?;
+            session
+                .read_response_header()
+                .await
+                .map_err(|error| TlsFailure { unanswered: untouched(&error), ..failed(&error) })?;
             match session.response_header() {
                 Some(head) if head.status.is_informational() => {}
                 Some(head) => break head.status,
@@ -124,6 +128,13 @@ struct TlsFailure {
     error: UpstreamError,
     reused: bool,
     unanswered: bool,
+}
+
+/// Whether the upstream cannot have acted on the request: the connection had ended, or it said so itself (GOAWAY,
+/// REFUSED_STREAM). A stream it reset for another reason, or an answer that is none, may have come after the deed.
+fn untouched(error: &pingora::Error) -> bool {
+    let broken_answer = matches!(error.etype(), ErrorType::InvalidH2);
+    !broken_answer && matches!(error.retry, RetryType::Decided(true) | RetryType::ReusedOnly)
 }
 
 /// The innermost cause, which says what happened without Pingora's own wording around it.
