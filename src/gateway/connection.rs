@@ -266,7 +266,7 @@ impl ServerApp for Front {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         let limits = self.gateway.live().config.limits.clone();
         let Some(permit) = self.gateway.admit_connection(limits.connections) else {
-            self.refuse(&mut stream).await;
+            Box::pin(self.refuse(&mut stream)).await;
             return None;
         };
         if self.h2c && stream.get_ssl_digest().is_none() {

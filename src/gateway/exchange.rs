@@ -90,7 +90,7 @@ impl HttpServerApp for Exchange {
         match sent {
             Ok(()) if readable => respond::finish(session).await,
             Ok(()) => {
-                respond::leave(session).await;
+                Box::pin(respond::leave(session)).await;
                 None
             }
             Err(()) => None,

@@ -87,7 +87,7 @@ impl Body {
             }
             Self::Session(session) => {
                 let (session, at) = *session;
-                pool.keep_session(session, &at).await;
+                Box::pin(pool.keep_session(session, &at)).await;
             }
         }
     }

@@ -47,7 +47,8 @@ pub(super) async fn send(pool: &Pool, peer: &Peer, outbound: &Outbound<'_>) -> R
             Err(attempt) => return Err(attempt.error),
         }
     }
-    let stream = pool.connect(peer).await?;
+    // Boxed, as everything rare and large: a future is as large as its largest part, on every open connection.
+    let stream = Box::pin(pool.connect(peer)).await?;
     exchange(stream, peer, outbound).await.map_err(|attempt| attempt.error)
 }
 

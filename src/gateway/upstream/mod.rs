@@ -67,7 +67,11 @@ pub(super) async fn send(
     peer: &Peer,
     outbound: &Outbound<'_>,
 ) -> Result<Answer, UpstreamError> {
-    if peer.tls() { pool.send_tls(peer, outbound).await } else { http1::send(pool, peer, outbound).await }
+    if peer.tls() {
+        Box::pin(pool.send_tls(peer, outbound)).await
+    } else {
+        http1::send(pool, peer, outbound).await
+    }
 }
 
 /// The peer of a route; a relative socket path is taken from `folder`.
