@@ -231,7 +231,11 @@ fn needs_restart(fixed: &Config, new: &Config) -> Vec<String> {
     if fixed.listen != new.listen {
         needs.push("listen".to_owned());
     }
-    if fixed.admin.as_ref().map(|admin| admin.address) != new.admin.as_ref().map(|admin| admin.address) {
+    let admin = |config: &Config| {
+        let admin = config.admin.as_ref()?;
+        Some((admin.address, admin.token.as_ref().map(|token| token.expose().to_vec())))
+    };
+    if admin(fixed) != admin(new) {
         needs.push("admin".to_owned());
     }
     if fixed.dedupe != new.dedupe {
