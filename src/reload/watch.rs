@@ -14,6 +14,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use sha2::{Digest, Sha256};
 
 use super::Reloader;
+use crate::clock;
 
 /// How often the files are looked at without any event.
 const POLL: Duration = Duration::from_secs(1);
@@ -74,6 +75,7 @@ struct Watch {
 impl Watch {
     fn run(&mut self, woken: &Receiver<Wake>) {
         let mut polls = 0_u32;
+        let mut tried = clock::monotonic();
         loop {
             let files = self.reloader.files();
             self.follow(&files);
@@ -84,9 +86,12 @@ impl Watch {
             }
             polls = polls.wrapping_add(1);
             let changed = self.contents.changed(&files, polls.is_multiple_of(FULL_EVERY));
-            // A configuration that failed may depend on files that nobody knows of yet: try it again.
-            if changed || self.reloader.outcome().error.is_some() {
+            // A configuration that failed may depend on files that nobody knows of yet: try it again. Not at every
+            // event, for opening the files to try is an event itself.
+            let again = self.reloader.outcome().error.is_some() && tried.elapsed() >= POLL;
+            if changed || again {
                 let _ = self.reloader.reload("files changed");
+                tried = clock::monotonic();
             }
         }
     }
