@@ -73,6 +73,11 @@ impl HttpServerApp for Exchange {
         let readable = matches!(arrival, Arrival::Complete);
         let ending = match arrival {
             Arrival::Complete if self.gateway.phase() == Phase::Draining => Ending::refuse(Reason::Draining),
+            // One connection is one request over HTTP/1; the streams of HTTP/2 are held to the same number.
+            Arrival::Complete if self.gateway.in_flight() > live.config.limits.connections => {
+                Ending::refuse(Reason::Overloaded)
+                    .because("limits.connections is reached by requests in flight")
+            }
             Arrival::Complete => {
                 self.serve(&mut session, &live, &mut record).await.unwrap_or_else(|stop| stop)
             }
