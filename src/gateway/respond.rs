@@ -187,7 +187,8 @@ pub(super) async fn pass_on(
 
 /// Ends the exchange: hands the connection back for the next request if it can carry one.
 pub(super) async fn finish(mut session: ServerSession) -> Option<ReusedHttpStream> {
-    if session.as_http1().is_some() && !session.is_body_done() {
+    // Over HTTP/2 a stream that is dropped now is reset, which some clients take for the loss of the answer before it.
+    if !session.is_body_done() {
         linger(&mut session).await;
         return None;
     }
