@@ -74,8 +74,7 @@ async fn exchange(mut stream: Stream, peer: &Peer, outbound: &Outbound<'_>) -> R
     Ok(Answer { status, headers: fields, body })
 }
 
-/// Writes the request; `Ok(false)` when the upstream ended the exchange before the body was written to its end:
-/// by a final answer other than 2xx, by closing, or by reading no more after a 2xx.
+/// Writes the request; `Ok(false)` when its final answer began, or it closed, before the body was written to its end.
 ///
 /// A 1xx changes nothing, and after an early 2xx the rest of the body still goes out: an event that the upstream
 /// accepts while it reads is counted as seen, so it has to get all of it.
@@ -144,7 +143,8 @@ async fn write(stream: &mut Stream, outbound: &Outbound<'_>, inbox: &mut BytesMu
     if complete {
         stream.flush().await?;
     }
-    Ok(complete)
+    // After an early answer nobody knows how far the upstream reads on: no second request is put behind this one.
+    Ok(complete && stalled.is_none())
 }
 
 /// What the bytes heard while the body is being written come to.
