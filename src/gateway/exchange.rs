@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::Version;
 use http::header::EXPECT;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
@@ -215,7 +216,10 @@ impl Exchange {
         record: &mut Record,
         fed: impl FnMut(&[u8]),
     ) -> Result<Body, Stop> {
-        if session.req_header().headers.contains_key(EXPECT) && request.declared != Some(0) {
+        let head = session.req_header();
+        // Of HTTP/1.0 nobody expects a 1xx (RFC 9110 section 10.1.1).
+        let waits = head.headers.contains_key(EXPECT) && head.version != Version::HTTP_10;
+        if waits && request.declared != Some(0) {
             // Only now: whatever the head could refuse has been refused without asking for the body.
             if respond::go_on(session).await.is_err() {
                 return Err(Ending::refuse(Reason::BadRequest).because("the sender hung up"));

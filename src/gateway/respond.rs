@@ -73,9 +73,9 @@ impl Reply {
 pub(super) async fn go_on(session: &mut ServerSession) -> pingora::Result<()> {
     // Pingora takes any answer before the end of the body for a final one and would close the connection after it.
     session.set_close_on_response_before_downstream_finish(false);
-    let written = session.write_continue_response().await;
+    let written = tokio::time::timeout(WRITE_TIMEOUT, session.write_continue_response()).await;
     session.set_close_on_response_before_downstream_finish(true);
-    written
+    written.unwrap_or_else(|_| Err(pingora::Error::new(ErrorType::WriteTimedout)))
 }
 
 /// Writes a whole reply. Returns the bytes of body sent.
