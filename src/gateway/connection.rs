@@ -37,8 +37,45 @@ pub(super) struct Watch {
     /// Bytes read since the last request ended; `usize::MAX` while a body is read and nothing is counted.
     head_bytes: AtomicUsize,
     head_limit: AtomicUsize,
-    /// When the first byte of the awaited head came.
-    head_begun: Mutex<Option<Instant>>,
+    /// When the first byte of the awaited head came, and its first line so far.
+    head: Mutex<(Option<Instant>, RequestLine)>,
+}
+
+/// The request line as it comes over the wire.
+///
+/// Pingora escapes what its parser does not like in a target and parses again, and drops a fragment; what was
+/// verified and what was sent would then be two things. So the line is checked before Pingora sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct RequestLine {
+    /// Empty lines before it are skipped (RFC 9112 section 2.2).
+    begun: bool,
+    ended: bool,
+    spaces: u8,
+    broken: bool,
+}
+
+impl RequestLine {
+    /// Takes the next bytes of the head.
+    fn feed(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            match byte {
+                _ if self.ended => return,
+                b'\r' | b'\n' if !self.begun => continue,
+                b'\n' => self.ended = true,
+                b'\r' => {}
+                b' ' => self.spaces = self.spaces.saturating_add(1),
+                b'#' => self.broken = true,
+                0x21..=0x7e => {}
+                _ => self.broken = true,
+            }
+            self.begun = true;
+        }
+    }
+
+    /// Whether it is not `METHOD target VERSION` in printable ASCII.
+    fn is_broken(self) -> bool {
+        self.broken || (self.ended && self.spaces != 2)
+    }
 }
 
 const NOT_COUNTING: usize = usize::MAX;
@@ -48,7 +85,7 @@ impl Watch {
     pub(super) fn expect_head(&self, limit: usize) {
         self.head_limit.store(limit.saturating_add(HEAD_SLACK), Ordering::Relaxed);
         self.head_bytes.store(0, Ordering::Relaxed);
-        *self.head_begun.lock() = None;
+        *self.head.lock() = (None, RequestLine::default());
     }
 
     /// The head is complete; what is read now is body.
@@ -58,18 +95,23 @@ impl Watch {
 
     /// When the first byte of the awaited head arrived.
     pub(super) fn head_begun(&self) -> Option<Instant> {
-        *self.head_begun.lock()
+        self.head.lock().0
     }
 
-    fn count(&self, got: usize) {
+    /// Whether the request line is one that Pingora would rewrite.
+    pub(super) fn request_line_broken(&self) -> bool {
+        self.head.lock().1.is_broken()
+    }
+
+    fn take_in(&self, bytes: &[u8]) {
         let counted = self.head_bytes.load(Ordering::Relaxed);
-        if counted == NOT_COUNTING || got == 0 {
+        if counted == NOT_COUNTING || bytes.is_empty() {
             return;
         }
-        if counted == 0 {
-            *self.head_begun.lock() = Some(clock::monotonic());
-        }
-        self.head_bytes.store(counted.saturating_add(got), Ordering::Relaxed);
+        let (begun, line) = &mut *self.head.lock();
+        begun.get_or_insert_with(clock::monotonic);
+        line.feed(bytes);
+        self.head_bytes.store(counted.saturating_add(bytes.len()), Ordering::Relaxed);
     }
 
     /// Whether the awaited head is longer than its limit.
@@ -108,7 +150,7 @@ impl Connection {
         let watch = Watch {
             head_bytes: AtomicUsize::new(0),
             head_limit: AtomicUsize::new(usize::MAX),
-            head_begun: Mutex::new(None),
+            head: Mutex::default(),
         };
         Self {
             stream: stream.take(0),
@@ -149,7 +191,7 @@ impl AsyncRead for Connection {
             } else {
                 (this.next_read / 2).max(got.next_power_of_two()).max(SMALLEST_READ)
             };
-            this.watch.count(got);
+            this.watch.take_in(buf.filled().get(before..).unwrap_or_default());
             this.preface.take_if(|preface| {
                 preface.awaited = preface.awaited.saturating_sub(got);
                 preface.awaited == 0
@@ -317,5 +359,39 @@ impl HttpAdapter {
         shutdown: &ShutdownWatch,
     ) {
         let _ = ServerApp::process_new(app, stream, shutdown).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broken(line: &str) -> bool {
+        let mut whole = RequestLine::default();
+        whole.feed(line.as_bytes());
+        // However the bytes are cut, the verdict is the same.
+        let mut cut = RequestLine::default();
+        for byte in line.as_bytes() {
+            cut.feed(&[*byte]);
+        }
+        assert_eq!(whole, cut);
+        whole.is_broken()
+    }
+
+    #[test]
+    fn a_line_that_pingora_would_rewrite_is_broken() {
+        for line in ["POST /a?b=c%20d HTTP/1.1\r\n", "\r\nPOST / HTTP/1.1\r\nX: #\x01\r\n", "POST /a HT"] {
+            assert!(!broken(line), "{line:?}");
+        }
+        for line in [
+            "POST /a#b HTTP/1.1\r\n",
+            "POST /a b HTTP/1.1\r\n",
+            "POST /\x01 HTTP/1.1\n",
+            "POST\t/ HTTP/1.1\n",
+            "POST /\n",
+            "GET /é HTTP/1.1\n",
+        ] {
+            assert!(broken(line), "{line:?}");
+        }
     }
 }

@@ -80,7 +80,9 @@ impl HttpServerApp for Exchange {
                     .because("limits.connections is reached by requests in flight")
             }
             Arrival::Complete => {
-                self.serve(&mut session, &live, &mut record).await.unwrap_or_else(|stop| stop)
+                // Boxed, so that a connection that waits for its next request does not hold room for one.
+                let story = Box::pin(self.serve(&mut session, &live, &mut record));
+                story.await.unwrap_or_else(|stop| stop)
             }
             Arrival::Refused { reason, status, why } => Ending::with_status(reason, status).because(why),
             Arrival::Gone => return None,
@@ -161,7 +163,8 @@ impl Exchange {
             return Ok(ending::filtered(route));
         }
         let permit = self.claim(session, &request, proof, &body, record).await?;
-        self.gateway.forward(session, &request, permit, &event, &body, record).await
+        // Boxed for the same reason: a body that is still coming needs no room for the way to the upstream.
+        Box::pin(self.gateway.forward(session, &request, permit, &event, &body, record)).await
     }
 
     /// Ends the exchange with the answer to the sender's handshake, if this is one.
@@ -234,7 +237,11 @@ impl Exchange {
                 record.received = u64::try_from(body.as_slice().len()).unwrap_or(u64::MAX);
                 Ok(body)
             }
-            Ok(Err(error)) => Err(Ending::refuse(error.reason).because(error.detail)),
+            Ok(Err(error)) => {
+                // Where the next request would begin is anybody's guess now.
+                session.set_keepalive(None);
+                Err(Ending::refuse(error.reason).because(error.detail))
+            }
             Err(_) => Err(Ending::refuse(Reason::BodyTimeout).because("the body did not arrive in time")),
         }
     }

@@ -104,6 +104,10 @@ pub(super) fn check_semantics(method: &Method, headers: &http::HeaderMap) -> Res
     if headers.contains_key(http::header::UPGRADE) {
         return Err("Upgrade is not served");
     }
+    // Over HTTP/1 the raw head was checked; over HTTP/2 equal repeated lengths come through.
+    if headers.get_all(http::header::CONTENT_LENGTH).iter().nth(1).is_some() {
+        return Err("Content-Length is repeated");
+    }
     match headers.get(http::header::EXPECT) {
         Some(expect) if !expect.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
             Err("Expect is not 100-continue")

@@ -62,6 +62,13 @@ pub(super) async fn read(session: &mut ServerSession, limits: &Limits) -> Arriva
     match read {
         Ok(true) => {
             watch.head_done();
+            if watch.request_line_broken() {
+                return refused(
+                    Reason::BadRequest,
+                    400,
+                    "the request line is not METHOD target VERSION in printable ASCII",
+                );
+            }
             let length = session.as_http1().map_or(0, |session| session.get_headers_raw_bytes().len());
             if length > limits.headers {
                 return refused(Reason::BadRequest, 431, "the head is larger than limits.headers");
