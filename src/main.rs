@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-/// Costs a sixth less processor time than the system's allocator on the path of a request.
+/// Costs a ninth less processor time than the system's allocator on the path of a request, and gives a burst's
+/// memory back; mimalloc is faster still but keeps it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     sealpost::cli::main()

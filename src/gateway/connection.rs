@@ -23,9 +23,17 @@ use super::state::{ConnectionPermit, Gateway};
 use crate::admit::Reason;
 use crate::clock;
 
-/// The smallest and the largest single read. Pingora keeps its read buffer as long as the request lasts, so
-/// a read that is no larger than what the sender delivers keeps a half-sent body from costing twice its size.
-const SMALLEST_READ: usize = 8 * 1024;
+/// How much is read at once, by how much of the request has come. Pingora keeps its read buffer as long as the
+/// request lasts, so small reads at first keep a half-sent body from costing twice its size; a long body is read
+/// in large pieces.
+fn read_size(taken: usize) -> usize {
+    match taken {
+        ..0x9000 => 4 * 1024,
+        ..0x1_0000 => 16 * 1024,
+        _ => LARGEST_READ,
+    }
+}
+
 const LARGEST_READ: usize = 64 * 1024;
 
 /// How far past the head's limit a connection is read before it is cut: the head's last read may bring body.
@@ -93,6 +101,11 @@ impl Watch {
         self.head_bytes.store(NOT_COUNTING, Ordering::Relaxed);
     }
 
+    /// Whether a head is awaited and nothing of it has come.
+    fn awaits_head(&self) -> bool {
+        self.head_bytes.load(Ordering::Relaxed) == 0
+    }
+
     /// When the first byte of the awaited head arrived.
     pub(super) fn head_begun(&self) -> Option<Instant> {
         self.head.lock().0
@@ -139,7 +152,8 @@ impl Preface {
 /// A connection as Pingora's HTTP session sees it.
 pub(super) struct Connection {
     stream: Take<Stream>,
-    next_read: usize,
+    /// Bytes read since the last request ended.
+    taken: usize,
     watch: Arc<Watch>,
     preface: Option<Preface>,
     _permit: ConnectionPermit,
@@ -152,13 +166,7 @@ impl Connection {
             head_limit: AtomicUsize::new(usize::MAX),
             head: Mutex::default(),
         };
-        Self {
-            stream: stream.take(0),
-            next_read: SMALLEST_READ,
-            watch: Arc::new(watch),
-            preface,
-            _permit: permit,
-        }
+        Self { stream: stream.take(0), taken: 0, watch: Arc::new(watch), preface, _permit: permit }
     }
 
     /// The watch of the connection below `stream`, if it is one of ours.
@@ -182,15 +190,14 @@ impl AsyncRead for Connection {
             return Poll::Ready(Err(io::Error::other("the head is larger than its limit")));
         }
         let before = buf.filled().len();
-        this.stream.set_limit(u64::try_from(this.next_read).unwrap_or(u64::MAX));
+        if this.watch.awaits_head() {
+            this.taken = 0;
+        }
+        this.stream.set_limit(u64::try_from(read_size(this.taken)).unwrap_or(u64::MAX));
         let read = Pin::new(&mut this.stream).poll_read(cx, buf);
         if matches!(read, Poll::Ready(Ok(()))) {
             let got = buf.filled().len().saturating_sub(before);
-            this.next_read = if got >= this.next_read {
-                (this.next_read * 2).min(LARGEST_READ)
-            } else {
-                (this.next_read / 2).max(got.next_power_of_two()).max(SMALLEST_READ)
-            };
+            this.taken = this.taken.saturating_add(got);
             this.watch.take_in(buf.filled().get(before..).unwrap_or_default());
             this.preface.take_if(|preface| {
                 preface.awaited = preface.awaited.saturating_sub(got);

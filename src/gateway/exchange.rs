@@ -93,7 +93,7 @@ impl HttpServerApp for Exchange {
         if readable && session.as_http1().is_some() && !session.is_body_done() {
             respond::skim(&mut session).await;
         }
-        let sent = ending.send(&mut session, &self.gateway, &mut record).await;
+        let sent = Box::pin(ending.send(&mut session, &self.gateway, &mut record)).await;
         record.finish(&self.gateway);
         match sent {
             Ok(()) if readable => respond::finish(session).await,

@@ -44,6 +44,8 @@ pub(super) fn check_http1(raw: &[u8], version: Version) -> Result<(), Problem> {
 
 fn read_fields(raw: &[u8]) -> Result<Fields<'_>, Problem> {
     let mut fields = Fields::default();
+    // An empty line before the request line is passed over (RFC 9112 section 2.2).
+    let raw = raw.strip_prefix(b"\r\n").unwrap_or(raw);
     let mut lines = raw.split(|byte| *byte == b'\n');
     // The request line itself was parsed; only its end matters here. What follows the last LF is empty.
     let Some(request_line) = lines.next() else { return Err("empty head") };

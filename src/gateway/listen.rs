@@ -20,7 +20,7 @@ use super::state::Gateway;
 use crate::config::Listen;
 
 /// Reads go straight into the body's buffer; writes are gathered so that a short answer is one write.
-const WRITE_BUFFER: usize = 2048;
+const WRITE_BUFFER: usize = 1024;
 
 /// A bound address.
 pub(crate) struct Bound {

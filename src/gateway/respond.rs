@@ -189,7 +189,7 @@ pub(super) async fn pass_on(
 pub(super) async fn finish(mut session: ServerSession) -> Option<ReusedHttpStream> {
     // Over HTTP/2 a stream that is dropped now is reset, which some clients take for the loss of the answer before it.
     if !session.is_body_done() {
-        linger(&mut session).await;
+        Box::pin(linger(&mut session)).await;
         return None;
     }
     let settings = HttpPersistentSettings::for_session(&session);

@@ -133,7 +133,6 @@ fn a_length_that_is_not_the_bodys_is_refused() {
 }
 
 #[test]
-#[ignore = "equal repeated lengths pass"]
 fn a_repeated_length_is_refused_here_too() {
     let arena = arena();
     run(async {

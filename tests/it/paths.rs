@@ -51,7 +51,6 @@ fn targets_that_two_servers_could_read_differently_are_refused() {
 }
 
 #[test]
-#[ignore = "Pingora rewrites such a target before it is looked at"]
 fn a_target_that_would_have_to_be_rewritten_is_refused() {
     let arena = Arena::new();
     for target in [

@@ -94,7 +94,6 @@ fn an_upstream_that_hangs_is_a_504() {
 }
 
 #[test]
-#[ignore = "the timeout of a route ends with the part of an answer that is stored"]
 fn a_long_answer_that_stops_is_given_up_too() {
     let upstream = Upstream::start();
     let gateway = before(upstream.url());
