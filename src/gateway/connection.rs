@@ -27,10 +27,12 @@ use crate::clock;
 /// request lasts, so small reads at first keep a half-sent body from costing twice its size; a long body is read
 /// in large pieces.
 fn read_size(taken: usize) -> usize {
-    match taken {
-        ..0x9000 => 4 * 1024,
-        ..0x1_0000 => 16 * 1024,
-        _ => LARGEST_READ,
+    if taken < 36 * 1024 {
+        4 * 1024
+    } else if taken < 64 * 1024 {
+        16 * 1024
+    } else {
+        LARGEST_READ
     }
 }
 
