@@ -2,14 +2,21 @@
 //!
 //! A room may import only rooms above it in this list; `tests/` holds a test that says so.
 
-pub mod catalog;
-pub mod config;
-pub mod explain;
-pub mod routes;
-pub mod secret;
 pub mod time;
-pub mod verify;
+
+pub mod secret;
+
 pub mod yaml;
+
+pub mod verify;
+
+pub mod catalog;
+
+pub mod explain;
+
+pub mod routes;
+
+pub mod config;
 
 #[cfg(feature = "gateway")]
 pub mod dedupe;
