@@ -80,10 +80,10 @@ pub struct RunArguments {
     /// Without a file: the path to serve, exact or a prefix ending in /* [default: /]
     #[arg(long, value_name = "PATH", requires = "provider")]
     pub path: Option<String>,
-    /// Without a file: where to listen [default: 127.0.0.1:8080]
+    /// Without a file: where to listen [default: 0.0.0.0:8080]
     #[arg(long, value_name = "ADDR", requires = "provider")]
     pub listen: Option<SocketAddr>,
-    /// Without a file: where health, metrics and the page are
+    /// Without a file: where health, readiness, metrics and the API are [default: nowhere]
     #[arg(long, value_name = "ADDR", requires = "provider")]
     pub admin: Option<SocketAddr>,
     /// How long requests in flight may take to finish at the end, such as 30s

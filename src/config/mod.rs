@@ -38,7 +38,7 @@ use crate::yaml::Problem;
 pub struct Config {
     /// Where deliveries are taken, in the order of the file; never empty.
     pub listen: Vec<Listen>,
-    /// Where health, metrics and the page are; `None` to have none.
+    /// Where health, readiness, metrics and the API are; `None` to have none.
     pub admin: Option<AdminConfig>,
     /// What one gateway may hold at once.
     pub limits: Limits,

@@ -112,7 +112,7 @@ fn listen() -> Value {
 
 fn admin() -> Value {
     object(
-        "Health, readiness, metrics, API and page; leave it out to have none. A change needs a restart.",
+        "Health, readiness, metrics and the API; leave it out to have none. A change needs a restart.",
         &["address"],
         vec![
             ("address", kit::address("Address and port. Beyond loopback a token is needed.")),
