@@ -44,7 +44,7 @@ pub enum Reason {
     MethodNotAllowed,
     /// The body is larger than the route allows.
     BodyTooLarge,
-    /// The head or the body did not arrive in time, or broke off.
+    /// The head or the body did not arrive in time.
     BodyTimeout,
     /// Not HTTP as this gateway accepts it.
     BadRequest,
