@@ -255,7 +255,7 @@ impl Server {
         if let (Some(bound), Some(admin)) = (admin_bound, &config.admin) {
             let status = RunningStatus::new(Arc::clone(&gateway), Arc::clone(&reloader));
             let app = admin::app(Arc::new(status), Arc::new(gateway.metrics.clone()), admin.token.clone());
-            admin_sockets.add("admin", bound, None, app).map_err(RunError::Start)?;
+            admin_sockets.add("admin", bound, app);
         }
         let watcher = Watcher::start(Arc::clone(&reloader))
             .map_err(|error| RunError::Start(format!("cannot watch the configuration: {error}")))?;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora::apps::{HttpServerApp, ServerApp};
+use pingora::listeners::tls::Acceptor;
 use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, Ssl, Stream, TimingDigest,
     UniqueID, UniqueIDType,
@@ -303,12 +304,26 @@ pub(super) struct Front {
     gateway: Arc<Gateway>,
     exchange: Arc<Exchange>,
     h2c: bool,
+    /// Pingora would do the handshake before this front sees the connection; then connections that never finish it
+    /// would count against no limit.
+    tls: Option<Acceptor>,
 }
 
 impl Front {
     /// A front for one listener.
-    pub(super) fn new(gateway: Arc<Gateway>, exchange: Exchange, h2c: bool) -> Self {
-        Self { gateway, exchange: Arc::new(exchange), h2c }
+    pub(super) fn new(gateway: Arc<Gateway>, exchange: Exchange, h2c: bool, tls: Option<Acceptor>) -> Self {
+        Self { gateway, exchange: Arc::new(exchange), h2c, tls }
+    }
+
+    /// The connection under TLS, if this listener speaks it; `None` when the handshake fails or takes too long.
+    async fn secured(&self, stream: Stream, within: Duration) -> Option<Stream> {
+        let Some(acceptor) = &self.tls else { return Some(stream) };
+        let plain = stream.into_any().downcast::<pingora::protocols::l4::stream::Stream>().ok()?;
+        let handshake = Box::pin(acceptor.tls_handshake(*plain));
+        match tokio::time::timeout(within, handshake).await {
+            Ok(Ok(secured)) => Some(Box::new(secured)),
+            Ok(Err(_)) | Err(_) => None,
+        }
     }
 }
 
@@ -320,6 +335,7 @@ impl ServerApp for Front {
             Box::pin(self.refuse(&mut stream)).await;
             return None;
         };
+        let mut stream = self.secured(stream, limits.header_timeout).await?;
         if self.h2c && stream.get_ssl_digest().is_none() {
             // Pingora waits for the 24 bytes of the HTTP/2 preface without a deadline of its own.
             let mut preface = [0; 24];
@@ -337,10 +353,10 @@ impl ServerApp for Front {
 }
 
 impl Front {
-    /// Past the connection limit an answer on the bare stream is all there is room for. HTTP/2 peers are cut.
+    /// Past the connection limit an answer on the bare stream is all there is room for. TLS peers are cut.
     async fn refuse(&self, stream: &mut Stream) {
         self.gateway.metrics.unrouted(Reason::Overloaded, Duration::ZERO);
-        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+        if self.tls.is_some() {
             return;
         }
         const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\

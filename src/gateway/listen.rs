@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use pingora::apps::ServerApp;
-use pingora::listeners::tls::TlsSettings;
+use pingora::listeners::tls::{Acceptor, TlsSettings};
 use pingora::listeners::{L4BufferSettings, ListenerConfig, Listeners};
 use pingora::server::{Fds, ListenFds, ShutdownWatch};
 use pingora::services::Service as _;
@@ -77,11 +77,12 @@ impl Sockets {
         certificate: Option<Arc<Certificate>>,
         gateway: &Arc<Gateway>,
     ) -> Result<(), String> {
-        let tls = certificate.is_some();
+        let tls = certificate.map(acceptor).transpose()?;
         let header_limit = gateway.live().config.limits.headers;
-        let exchange = Exchange::new(Arc::clone(gateway), tls, listen.h2c, header_limit);
-        let front = Front::new(Arc::clone(gateway), exchange, listen.h2c);
-        self.add("deliveries", bound, certificate, front)
+        let exchange = Exchange::new(Arc::clone(gateway), tls.is_some(), listen.h2c, header_limit);
+        let front = Front::new(Arc::clone(gateway), exchange, listen.h2c, tls);
+        self.add("deliveries", bound, front);
+        Ok(())
     }
 
     /// Another app on this socket.
@@ -89,26 +90,17 @@ impl Sockets {
         &mut self,
         name: &'static str,
         bound: Bound,
-        certificate: Option<Arc<Certificate>>,
         app: A,
-    ) -> Result<(), String> {
+    ) {
         let address = bound.address.to_string();
         self.fds.add(address.clone(), bound.listener.into_raw_fd());
-        let mut config = ListenerConfig::tcp(address).l4_buffer(L4BufferSettings::new(0, WRITE_BUFFER));
-        if let Some(certificate) = certificate {
-            // The paths are not read: the resolver has the certificate.
-            let mut settings = TlsSettings::intermediate("", "").map_err(|error| error.to_string())?;
-            settings.set_cert_resolver(certificate);
-            settings.enable_h2();
-            config = config.tls(settings);
-        }
+        let config = ListenerConfig::tcp(address).l4_buffer(L4BufferSettings::new(0, WRITE_BUFFER));
         let mut listeners = Listeners::new();
         listeners.add_listener(config);
         let mut service = Service::with_listeners(name.into(), listeners, app);
         self.services.push(Box::new(move |fds, shutdown| {
             tokio::spawn(async move { service.start_service(Some(fds), shutdown, 1).await })
         }));
-        Ok(())
     }
 
     /// Accepts connections until `shutdown` turns true.
@@ -116,4 +108,13 @@ impl Sockets {
         let fds: ListenFds = Arc::new(Mutex::new(self.fds));
         Listening(self.services.into_iter().map(|start| start(Arc::clone(&fds), shutdown.clone())).collect())
     }
+}
+
+/// TLS with HTTP/2 and HTTP/1.1 by ALPN, and the certificate as it is at each handshake.
+fn acceptor(certificate: Arc<Certificate>) -> Result<Acceptor, String> {
+    // The paths are not read: the resolver has the certificate.
+    let mut settings = TlsSettings::intermediate("", "").map_err(|error| error.to_string())?;
+    settings.set_cert_resolver(certificate);
+    settings.enable_h2();
+    Ok(settings.build())
 }

@@ -10,7 +10,10 @@ use crate::support::upstream::Upstream;
 use crate::support::{eventually, http2};
 
 fn gateway(certificate: &Certificate, upstream: &Upstream) -> Gateway {
-    let setup = Setup::new();
+    gateway_with(Setup::new(), certificate, upstream)
+}
+
+fn gateway_with(setup: Setup, certificate: &Certificate, upstream: &Upstream) -> Gateway {
     setup.file("cert.pem", &certificate.pem);
     setup.file("key.pem", &certificate.key_pem);
     let folder = setup.folder().display().to_string();
@@ -33,6 +36,19 @@ fn deliveries_over_tls_are_served() {
     }
     assert_eq!(upstream.last().all("x-forwarded-proto"), ["https"]);
     assert_eq!(client.exchange(&plain("/r", "{}").body("{ }")).status, 401);
+}
+
+#[test]
+fn a_handshake_that_never_comes_counts_and_ends() {
+    let (certificate, upstream) = (Certificate::new("first"), Upstream::start());
+    let setup = Setup::new().top("limits: { connections: 2, header_timeout: 1s }");
+    let gateway = gateway_with(setup, &certificate, &upstream);
+    let mut silent = [gateway.connect(), gateway.connect()];
+    gateway.counts("sealpost_connections", &[], 2.0);
+    assert!(gateway.connect().is_closed(), "there is no place for a third one");
+    assert!(silent.iter_mut().all(Client::is_closed), "those that say nothing are cut");
+    let mut client = Client::over(Box::new(certificate.connect(gateway.address).unwrap()));
+    assert_eq!(client.exchange(&plain("/r", "a place again")).status, 200);
 }
 
 #[test]
