@@ -22,8 +22,8 @@ use crate::reload::{ConfigSource, LoadError, Reloader, Watcher, certificates, lo
 /// How long readiness fails before the listeners close, so that whoever balances the load sees it first.
 const LEAVE: Duration = Duration::from_millis(500);
 
-/// How often it is looked whether events were evicted.
-const EVICTION_WARNINGS: Duration = Duration::from_secs(10);
+/// How often the process looks after what no request looks after.
+const HOUSEKEEPING: Duration = Duration::from_secs(10);
 
 /// How to run.
 #[derive(Clone, Debug)]
@@ -178,11 +178,13 @@ fn runtime(threads: Option<usize>) -> Result<Runtime, RunError> {
         .map_err(|error| RunError::Start(format!("cannot start the runtime: {error}")))
 }
 
-/// Says once in a while that remembered events had to go before their time: their senders' retries would pass.
-async fn warn_of_evictions(gateway: Arc<Gateway>) {
+/// Once in a while: closes idle connections to upstreams that are over, and says that remembered events had to go
+/// before their time (their senders' retries would pass).
+async fn keep_house(gateway: Arc<Gateway>) {
     let mut said = 0;
     loop {
-        tokio::time::sleep(EVICTION_WARNINGS).await;
+        tokio::time::sleep(HOUSEKEEPING).await;
+        gateway.pool.sweep().await;
         let evictions = gateway.store.evictions();
         if evictions > said {
             tracing::warn!(
@@ -264,7 +266,7 @@ impl Server {
         if load(&options.config).is_ok_and(|now| now.hash != config.hash) {
             let _ = reloader.reload("files changed");
         }
-        tokio::spawn(warn_of_evictions(Arc::clone(&gateway)));
+        tokio::spawn(keep_house(Arc::clone(&gateway)));
 
         let (shutdown, shutdown_watch) = watch::channel(false);
         let (admin_shutdown, admin_watch) = watch::channel(false);

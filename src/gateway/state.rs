@@ -32,7 +32,7 @@ pub(crate) struct Gateway {
     pub(crate) store: MemoryStore,
     pub(crate) metrics: Metrics,
     pub(crate) buffered: Arc<Buffered>,
-    pub(super) pool: Pool,
+    pub(crate) pool: Pool,
     connections: Arc<AtomicUsize>,
     in_flight: AtomicUsize,
     idle: Notify,

@@ -3,6 +3,7 @@
 mod answer;
 mod chunked;
 mod http1;
+mod idle;
 mod peer;
 mod pooled;
 

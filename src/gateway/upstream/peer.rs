@@ -98,17 +98,6 @@ impl Peer {
             }
         }
     }
-
-    /// A handle for finding kept connections, which needs no address.
-    pub(super) fn anywhere(&self) -> At {
-        let address = match &self.shared.place {
-            Place::Unix(address) => address.clone(),
-            Place::Network { .. } | Place::Unusable(_) => {
-                SocketAddr::Inet(std::net::SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0))
-            }
-        };
-        At { peer: self.clone(), address, spare: false }
-    }
 }
 
 /// One address of a peer, as Pingora's connectors want it.

@@ -11,6 +11,7 @@ use pingora::protocols::http::client::HttpSession;
 use pingora::{ErrorType, RetryType};
 
 use super::answer::{Answer, Body};
+use super::idle::Idle;
 use super::peer::{At, Peer};
 use super::{IDLE, Outbound, UpstreamError};
 use crate::gateway::headers;
@@ -21,6 +22,7 @@ const KEPT: usize = 1024;
 /// All connections to upstreams. It outlives configurations, so a reload loses none of them.
 pub(crate) struct Pool {
     plain: TransportConnector,
+    idle: Idle,
     /// Loads the system's certificates, so it is made only when a route asks for TLS.
     tls: OnceLock<HttpConnector>,
 }
@@ -31,12 +33,21 @@ impl Pool {
         let mut options = ConnectorOptions::new(KEPT);
         // Plain connections need no certificates; without this Pingora would load and keep the system's.
         options.ca_file = Some("/dev/null".into());
-        Self { plain: TransportConnector::new(Some(options)), tls: OnceLock::new() }
+        Self {
+            plain: TransportConnector::new(Some(options)),
+            idle: Idle::new(KEPT, IDLE),
+            tls: OnceLock::new(),
+        }
+    }
+
+    /// Lets go of connections that the upstream has closed or that are too old.
+    pub(crate) async fn sweep(&self) {
+        self.idle.sweep().await;
     }
 
     /// A kept plain connection, if one is open.
     pub(super) async fn kept(&self, peer: &Peer) -> Option<Stream> {
-        self.plain.reused_stream(&peer.anywhere()).await
+        self.idle.take(peer.key()).await
     }
 
     /// A new plain connection to the first of the peer's addresses that accepts one.
@@ -53,7 +64,7 @@ impl Pool {
 
     /// Keeps a plain connection for the next request.
     pub(super) fn keep(&self, stream: Stream, key: u64) {
-        self.plain.release_stream(stream, key, Some(IDLE));
+        self.idle.keep(key, stream);
     }
 
     /// Keeps a TLS session's connection for the next request.
