@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use pingora::apps::{HttpServerApp, ServerApp};
+use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream, ServerApp};
 use pingora::listeners::tls::Acceptor;
+use pingora::protocols::http::ServerSession;
 use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, Ssl, Stream, TimingDigest,
     UniqueID, UniqueIDType,
@@ -347,12 +348,30 @@ impl ServerApp for Front {
         let http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
         let preface = http2.then(|| Preface::within(limits.header_timeout));
         let connection: Stream = Box::new(Connection::new(stream, permit, preface));
-        HttpAdapter::process(&self.exchange, connection, shutdown).await;
+        if http2 || self.h2c {
+            HttpAdapter::process(&self.exchange, connection, shutdown).await;
+        } else {
+            self.http1(connection, shutdown).await;
+        }
         None
     }
 }
 
 impl Front {
+    /// The requests of one HTTP/1 connection, one after the other.
+    ///
+    /// Pingora's own loop does the same but is one future with HTTP/2's, whose size every connection would hold.
+    async fn http1(&self, connection: Stream, shutdown: &ShutdownWatch) {
+        let mut next = Some((connection, None::<HttpPersistentSettings>));
+        while let Some((stream, settings)) = next {
+            let mut session = ServerSession::new_http1(stream);
+            if let Some(settings) = settings {
+                settings.apply_to_session(&mut session);
+            }
+            next = self.exchange.process_new_http(session, shutdown).await.map(ReusedHttpStream::consume);
+        }
+    }
+
     /// Past the connection limit an answer on the bare stream is all there is room for. TLS peers are cut.
     async fn refuse(&self, stream: &mut Stream) {
         self.gateway.metrics.unrouted(Reason::Overloaded, Duration::ZERO);
