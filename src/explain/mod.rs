@@ -1,7 +1,7 @@
 //! Why a captured delivery verifies or not, and which mistake is likely.
 //!
 //! The verdict is that of [`verify`](crate::verify::verify). When it is no, every known mistake is made on purpose:
-//! each [hypothesis](hypothesis::ALL) changes one thing (the body, a secret, the header, the way of signing, the
+//! each hypothesis changes one thing (the body, a secret, the header, the way of signing, the
 //! sender, the URL) and verifies again. What then verifies is not a guess but a proof; what cannot be tried is
 //! reported as a suspicion. No secret and no expected signature is ever part of an explanation.
 

@@ -91,12 +91,12 @@ impl HttpServerApp for Exchange {
             session.set_keepalive(None);
         }
         if readable && session.as_http1().is_some() && !session.is_body_done() {
-            respond::skim(&mut session).await;
+            Box::pin(respond::skim(&mut session)).await;
         }
         let sent = Box::pin(ending.send(&mut session, &self.gateway, &mut record)).await;
         record.finish(&self.gateway);
         match sent {
-            Ok(()) if readable => respond::finish(session).await,
+            Ok(()) if readable => Box::pin(respond::finish(session)).await,
             Ok(()) => {
                 Box::pin(respond::leave(session)).await;
                 None
