@@ -14,7 +14,7 @@ use parking_lot::{Condvar, Mutex};
 const LIMIT: usize = 1024 * 1024;
 
 /// Lines that come within this time of the first are written together: one system call, one wake-up.
-const GATHER: Duration = Duration::from_millis(1);
+const GATHER: Duration = Duration::from_millis(10);
 
 /// How long the end of the process may wait for the last lines to be written.
 const FAREWELL: Duration = Duration::from_secs(1);
