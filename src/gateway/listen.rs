@@ -14,8 +14,8 @@ use pingora::services::listening::Service;
 use tokio::task::JoinHandle;
 
 use super::certificate::Certificate;
-use super::connection::Front;
 use super::exchange::Exchange;
+use super::front::Front;
 use super::state::Gateway;
 use crate::config::Listen;
 

@@ -134,7 +134,7 @@ fn an_invalid_file_changes_nothing_until_it_is_valid() {
     });
     assert!(told.contains(&before), "the old configuration is in force: {told}");
     assert_eq!(gateway.send(&plain("/one", "{}")).status, 200);
-    assert!(gateway.log.text().contains("gateway.yaml:1:"), "the log has the place");
+    eventually("the log has the place", || gateway.log.text().contains("gateway.yaml:1:").then_some(()));
     let answer = gateway.ask(&Request::new("POST", "/api/reload"));
     assert!(answer.status >= 400, "{answer:?}");
     assert_eq!(gateway.get("/readyz").status, 200, "it still serves what it was configured with");
