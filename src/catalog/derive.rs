@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::secret::Secret;
 use crate::time::UnixTime;
-use crate::verify::{Alternative, Layout, Location, TimestampSource, Verified};
+use crate::verify::{Alternative, Layout, Location, Subject, TimestampSource, Verified};
 
 use super::run::{Trial, VectorResult};
 
@@ -18,14 +18,27 @@ pub(super) fn refusals(trial: &Trial<'_>, verified: &Verified, results: &mut Vec
     let mut checks = Checks { trial, results };
     checks.body(form);
     checks.secrets();
-    if let Location::Header(name) = &form.signature.location {
-        checks.signature_header(name, form);
+    let headers = &trial.delivery.headers;
+    let names: Vec<HeaderName> = match &form.signature.location {
+        Location::Header(name) => vec![name.clone()],
+        Location::Headers(names) => names.iter().filter(|name| headers.contains_key(*name)).cloned().collect(),
+        Location::Numbered(prefix) => {
+            let prefix = prefix.to_ascii_lowercase();
+            headers.keys().filter(|name| name.as_str().starts_with(&prefix)).cloned().collect()
+        }
+        Location::Query(_) | Location::Form(_) | Location::Json(_) => Vec::new(),
+    };
+    if !names.is_empty() {
+        checks.signature_headers(&names, form);
     }
     if let Some(sent) = verified.timestamp() {
         checks.window(sent);
     }
     if let Some(TimestampSource::Header(name)) = form.timestamp.as_ref().map(|timestamp| &timestamp.source) {
-        checks.refused("no send time", Some("timestamp_missing"), |trial| {
+        // Where the time's presence tells the form, a delivery without it is taken for another form.
+        let tells = form.when.iter().any(|condition| condition.subject == Subject::Header(name.clone()));
+        let word = (!tells).then_some("timestamp_missing");
+        checks.refused("no send time", word, |trial| {
             trial.delivery.headers.remove(name);
         });
         checks.refused("an empty send time", None, |trial| {
@@ -82,25 +95,27 @@ impl Checks<'_, '_> {
         }
     }
 
-    fn signature_header(&mut self, name: &HeaderName, form: &Alternative) {
-        let Some(value) = self.trial.delivery.headers.get(name).and_then(|value| value.to_str().ok()) else {
-            return;
-        };
-        let value = value.to_owned();
-        let insert = |text: &str| {
-            let value = HeaderValue::from_str(text);
+    fn signature_headers(&mut self, names: &[HeaderName], form: &Alternative) {
+        let layout = &form.signature.layout;
+        let each = |change: fn(&str) -> String| {
             move |trial: &mut Trial<'_>| {
-                if let Ok(value) = value {
-                    trial.delivery.headers.insert(name.clone(), value);
+                for name in names {
+                    let Some(value) = trial.delivery.headers.get_mut(name) else { continue };
+                    let changed = value.to_str().ok().map(|text| with_each_signature(text, layout, change));
+                    if let Some(Ok(changed)) = changed.map(|text| HeaderValue::from_str(&text)) {
+                        *value = changed;
+                    }
                 }
             }
         };
         self.refused("no signature", None, |trial| {
-            trial.delivery.headers.remove(name);
+            names.iter().for_each(|name| drop(trial.delivery.headers.remove(name)));
         });
-        self.refused("an empty signature", None, insert(""));
-        let layout = &form.signature.layout;
-        let each = |change: fn(&str) -> String| insert(&with_each_signature(&value, layout, change));
+        self.refused("an empty signature", None, |trial| {
+            for name in names {
+                trial.delivery.headers.insert(name.clone(), HeaderValue::from_static(""));
+            }
+        });
         self.refused("a truncated signature", None, each(shorter));
         self.refused("a signature followed by `0`", None, each(|text| format!("{text}0")));
         self.refused("a signature followed by `zz`", None, each(|text| format!("{text}zz")));
@@ -110,8 +125,10 @@ impl Checks<'_, '_> {
         }
         if form.signature.layout == Layout::Single {
             self.refused("a repeated signature header", Some("signature_malformed"), |trial| {
-                if let Ok(again) = HeaderValue::from_str(&value) {
-                    trial.delivery.headers.append(name.clone(), again);
+                for name in names {
+                    if let Some(again) = trial.delivery.headers.get(name).cloned() {
+                        trial.delivery.headers.append(name.clone(), again);
+                    }
                 }
             });
         }
@@ -188,8 +205,9 @@ fn with_each_signature(text: &str, layout: &Layout, change: fn(&str) -> String) 
         |item: &str, name: &str, mark: char| item.trim().split_once(mark).is_some_and(|(n, _)| n == name);
     match layout {
         Layout::Single => change(text),
-        Layout::Pairs { separator, signature, .. } => {
-            items(*separator, &|_, item| named(item, signature, '='))
+        Layout::Pairs(pairs) => {
+            let separator = pairs.separators.chars().find(|separator| text.contains(*separator)).unwrap_or(',');
+            items(separator, &|_, item| pairs.signature == "*" || named(item, &pairs.signature, pairs.mark))
         }
         Layout::List { separator } => items(*separator, &|_, _| true),
         Layout::Versioned { separator, versions } => {

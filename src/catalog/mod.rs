@@ -21,6 +21,6 @@ mod vectors;
 pub use answer::{AnswerError, AnswerTemplate};
 pub use builtin::{Row, closest, find, names, parse, provider_table, text, vectors_text};
 pub use challenge::{AnswerForm, Challenge, ChallengeAnswer, Expected, LONGEST_ECHO, challenge};
-pub use provider::{Confidence, OnStoreError, Provider, Reply, Retry};
+pub use provider::{Confidence, OnStoreError, Provider, Reply, Retry, SettingError};
 pub use run::{VectorResult, run_vectors};
 pub use vectors::{Expect, Origin, Vector, Vectors};

@@ -26,6 +26,8 @@ pub struct Provider {
     pub methods: Vec<String>,
     /// How it signs.
     pub scheme: Scheme,
+    /// What each route has to say beside its secrets, with what it is: a webhook's id, an app's key.
+    pub settings: Vec<(String, String)>,
     /// The window for its signed send time; `None` where it signs none.
     pub tolerance: Option<Tolerance>,
     /// Where its events carry id and type, and the key under which they are remembered.
@@ -36,6 +38,8 @@ pub struct Provider {
     pub retry: Retry,
     /// For the upstream's whole answer: less than the sender waits.
     pub upstream_timeout: Duration,
+    /// Whether its events can be told apart, so that one that was accepted is recognised when it comes again.
+    pub dedupe: bool,
     /// How long an accepted event is remembered: longer than the sender retries.
     pub dedupe_ttl: Duration,
     /// What happens when the store cannot be asked.
@@ -49,6 +53,58 @@ pub struct Provider {
     /// Where its events hold what should not be shown in a journal.
     pub redact: Vec<Locator>,
 }
+
+/// Why the settings of a route do not fit its provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettingError {
+    /// One is needed and not given.
+    Missing {
+        /// Its name.
+        name: String,
+        /// What it is.
+        meaning: String,
+    },
+    /// One is given that this provider does not ask for.
+    Unknown {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Provider {
+    /// The provider as a route with these settings sees it.
+    ///
+    /// # Errors
+    /// Every setting that is missing or that nobody asked for.
+    pub fn with_settings(&self, given: &[(String, String)]) -> Result<Self, Vec<SettingError>> {
+        let asked = |name: &str| self.settings.iter().any(|(asked, _)| asked == name);
+        let value = |name: &str| given.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone());
+        let missing = self.settings.iter().filter(|(name, _)| value(name).is_none());
+        let missing = missing
+            .map(|(name, meaning)| SettingError::Missing { name: name.clone(), meaning: meaning.clone() });
+        let unknown = given.iter().filter(|(name, _)| !asked(name));
+        let unknown = unknown.map(|(name, _)| SettingError::Unknown { name: name.clone() });
+        let errors: Vec<_> = missing.chain(unknown).collect();
+        if errors.is_empty() {
+            Ok(Self { scheme: self.scheme.with_settings(&value), ..self.clone() })
+        } else {
+            Err(errors)
+        }
+    }
+}
+
+impl std::fmt::Display for SettingError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Missing { name, meaning } => {
+                write!(f, "this sender needs the setting `{name}` ({meaning}): write `settings: {{ {name}: … }}`")
+            }
+            Self::Unknown { name } => write!(f, "this sender asks for no setting `{name}`"),
+        }
+    }
+}
+
+impl std::error::Error for SettingError {}
 
 /// How sure we are that a scheme is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

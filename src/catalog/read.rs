@@ -37,10 +37,13 @@ fn read(given: Option<&str>, node: &Node, path: &str, problems: &mut Problems) -
     let notes = fields.texts("notes").unwrap_or_default().into_iter().map(str::to_owned).collect();
     let methods = methods(&mut fields);
     let (scheme, tolerance) = scheme(&mut fields);
-    let (event, id_signed) = event(&mut fields, &scheme);
+    let settings = settings(&mut fields, &scheme);
+    let (mut event, id_signed) = event(&mut fields, &scheme);
+    event.document = scheme.document().map(str::to_owned);
     let retry = retry(&mut fields);
     let upstream_timeout = upstream_timeout(&mut fields, &retry);
-    let (dedupe_ttl, on_store_error) = dedupe(&mut fields);
+    let remembers = !fields.optional("dedupe").is_some_and(|cursor| cursor.node.is_word("off"));
+    let (dedupe_ttl, on_store_error) = if remembers { dedupe(&mut fields) } else { (None, None) };
     let refusal_status = refusal_status(&mut fields);
     let reply = reply(&mut fields);
     let challenges = challenges(&mut fields);
@@ -60,6 +63,8 @@ fn read(given: Option<&str>, node: &Node, path: &str, problems: &mut Problems) -
         on_store_error: on_store_error.unwrap_or_else(|| defaults::on_store_error(&retry)),
         upstream_timeout,
         scheme,
+        settings,
+        dedupe: remembers,
         tolerance,
         event,
         id_signed,
@@ -161,6 +166,24 @@ fn confidence(fields: &mut Fields<'_, '_>) -> Confidence {
     }
 }
 
+/// `settings: { NAME: what it is }`; each has to be signed somewhere, and every one that is signed has to be named.
+fn settings(fields: &mut Fields<'_, '_>, scheme: &Scheme) -> Vec<(String, String)> {
+    let mut settings = Vec::new();
+    if let Some(cursor) = fields.optional("settings") {
+        let problems = fields.problems();
+        for entry in cursor.entries(problems).unwrap_or_default() {
+            let meaning = cursor.key(entry).text(problems).unwrap_or_default();
+            settings.push((entry.key.clone(), meaning.to_owned()));
+        }
+    }
+    for name in scheme.settings().collect::<Vec<_>>() {
+        if !settings.iter().any(|(known, _)| known == name) {
+            fields.report(format!("`{{setting:{name}}}` is used but not explained: write `settings: {{ {name}: what it is }}`"));
+        }
+    }
+    settings
+}
+
 fn methods(fields: &mut Fields<'_, '_>) -> Vec<String> {
     let Some(methods) = fields.texts("methods") else { return vec!["POST".to_owned()] };
     let known = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -190,7 +213,7 @@ fn event(fields: &mut Fields<'_, '_>, scheme: &Scheme) -> (EventSpec, bool) {
         (true, 1) => id.clone(),
         (true, _) => vec![Locator::AnyOf(id.clone())],
     });
-    (EventSpec { id, event_type, key }, id_signed)
+    (EventSpec { id, event_type, key, document: None }, id_signed)
 }
 
 /// Whether a value at this place could not be changed without breaking the signature, whichever form is used.

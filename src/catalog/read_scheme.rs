@@ -7,7 +7,7 @@ use http::HeaderName;
 use crate::time::Tolerance;
 use crate::verify::{
     Algorithm, Alternative, BodyDigest, BodyForm, BodyHashClaim, Condition, Encoding, JwtForm, KeyEncoding,
-    KeyForm, Layout, Location, Pointer, Scheme, Sha, SignatureForm, Subject, Template, Test, TimeUnit,
+    KeyForm, Layout, Location, PairsForm, Pointer, Scheme, Sha, SignatureForm, Subject, Template, Test, TimeUnit,
     TimestampForm, TimestampSource, UrlForm,
 };
 use crate::yaml::{Cursor, Fields, Problems};
@@ -40,6 +40,14 @@ pub(super) fn scheme(fields: &mut Fields<'_, '_>) -> (Scheme, Option<Tolerance>)
             windows.extend(window);
         }
     }
+    let document = fields.child("document").and_then(|mut document| {
+        let name = document.required_text("form", "payload").map(str::to_owned);
+        document.finish();
+        name
+    });
+    for alternative in &mut alternatives {
+        alternative.document.clone_from(&document);
+    }
     if windows.windows(2).any(|pair| pair.first() != pair.last()) {
         fields.report_at("alternatives", "all forms of a sender share one tolerance");
     }
@@ -62,12 +70,23 @@ fn alternative(fields: &mut Fields<'_, '_>, when: Vec<Condition>) -> (Option<Alt
         .required("algorithm", "hmac-sha256")
         .and_then(|cursor| parsed::<Algorithm>(&cursor, fields.problems()));
     let jwt = jwt(fields);
-    let key = key(fields);
+    let (key, further_keys) = keys(fields);
     let signed = fields.optional("signed").map_or(Vec::new(), |cursor| {
         let problems = fields.problems();
         let templates = one_or_many(&cursor, problems);
         templates.iter().filter_map(|one| text_as::<Template>(one, problems)).collect()
     });
+    let sort_parts = fields.boolean("sort_parts").unwrap_or(false);
+    let prehash = word(fields, "prehash");
+    let each = fields.optional("each").and_then(|cursor| text_as::<Location>(&cursor, fields.problems()));
+    let each = match each {
+        Some(Location::Json(pointer)) => Some(pointer),
+        Some(_) => {
+            fields.report_at("each", "elements stand in JSON: write `json:/items/*`");
+            None
+        }
+        None => None,
+    };
     let unsigned_body = fields.boolean("unsigned_body").unwrap_or(false);
     let body = word(fields, "body").unwrap_or(BodyForm::Wire);
     let body_digest = body_digest(fields);
@@ -91,7 +110,12 @@ fn alternative(fields: &mut Fields<'_, '_>, when: Vec<Condition>) -> (Option<Alt
             signature: with_encoding(signature, &algorithm),
             algorithm,
             key,
+            further_keys,
             signed,
+            sort_parts,
+            prehash,
+            each,
+            document: None,
             unsigned_body,
             body,
             body_digest,
@@ -107,8 +131,16 @@ fn signature(fields: &mut Fields<'_, '_>) -> Option<(SignatureForm, bool)> {
     let _ = fields.required("signature", "{ header: X-Signature, encoding: hex }");
     let mut form = fields.child("signature")?;
     let location = location(&mut form);
+    let several = matches!(location, Some(Location::Headers(_) | Location::Numbered(_)));
     let prefix = form.text("prefix").unwrap_or_default().to_owned();
-    let layout = layout(&mut form);
+    let layout = match layout(&mut form) {
+        Some(Layout::Single) if several => Some(Layout::List { separator: ',' }),
+        Some(layout) if several && layout != (Layout::List { separator: ',' }) => {
+            form.report("several headers carry one signature each: leave `pairs`, `list` and the like out");
+            None
+        }
+        layout => layout,
+    };
     let encoding = word::<Encoding>(&mut form, "encoding");
     form.finish();
     Some((
@@ -133,7 +165,7 @@ fn with_encoding((mut form, written): (SignatureForm, bool), algorithm: &Algorit
 fn location(form: &mut Fields<'_, '_>) -> Option<Location> {
     let mut found = Vec::new();
     if let Some(cursor) = form.optional("header") {
-        found.extend(header_name(&cursor, form.problems()).map(Location::Header));
+        found.extend(headers(&cursor, form.problems()));
     }
     if let Some(name) = form.text("query") {
         found.push(Location::Query(name.to_owned()));
@@ -152,6 +184,27 @@ fn location(form: &mut Fields<'_, '_>) -> Option<Location> {
     found.into_iter().next()
 }
 
+/// One header, a list of which any may be there, or `X-Signature-*` for numbered ones.
+fn headers(cursor: &Cursor<'_>, problems: &mut Problems) -> Option<Location> {
+    let numbered = cursor.node.as_text().and_then(|text| text.strip_suffix('*'));
+    if let Some(prefix) = numbered {
+        return match format!("{prefix}1").parse::<HeaderName>() {
+            Ok(_) => Some(Location::Numbered(prefix.to_owned())),
+            Err(_) => {
+                cursor.report(problems, "this cannot be a header's name");
+                None
+            }
+        };
+    }
+    let cursors = one_or_many(cursor, problems);
+    let mut names: Vec<_> = cursors.iter().filter_map(|one| header_name(one, problems)).collect();
+    match names.len() {
+        0 => None,
+        1 => names.pop().map(Location::Header),
+        _ => Some(Location::Headers(names)),
+    }
+}
+
 fn layout(form: &mut Fields<'_, '_>) -> Option<Layout> {
     let list = separator(form, "list");
     let positional = separator(form, "positional");
@@ -163,9 +216,13 @@ fn layout(form: &mut Fields<'_, '_>) -> Option<Layout> {
     let pairs = form.child("pairs").and_then(|mut pairs| {
         let signature = pairs.required_text("signature", "v1").map(str::to_owned);
         let timestamp = pairs.text("timestamp").map(str::to_owned);
-        let separator = separator(&mut pairs, "separator").unwrap_or(',');
+        let separators = pairs.text("separator").unwrap_or(",").to_owned();
+        if separators.is_empty() || !separators.chars().all(is_separator) {
+            pairs.report_at("separator", "write one character, such as `\",\"`, or several of which each separates");
+        }
+        let mark = separator(&mut pairs, "mark").unwrap_or('=');
         pairs.finish();
-        Some(Layout::Pairs { separator, signature: signature?, timestamp })
+        Some(Layout::Pairs(PairsForm { separators, mark, signature: signature?, timestamp }))
     });
     let exclusive = [pairs.is_some(), positional.is_some(), list.is_some() || versions.is_some()];
     if exclusive.iter().filter(|used| **used).count() > 1 {
@@ -185,7 +242,7 @@ fn separator(form: &mut Fields<'_, '_>, key: &'static str) -> Option<char> {
     let text = form.text(key)?;
     let mut characters = text.chars();
     match (characters.next(), characters.next()) {
-        (Some(one), None) if one.is_ascii_punctuation() || one == ' ' => Some(one),
+        (Some(one), None) if is_separator(one) => Some(one),
         _ => {
             form.report_at(key, "a separator is one character, such as `\",\"`");
             None
@@ -193,12 +250,28 @@ fn separator(form: &mut Fields<'_, '_>, key: &'static str) -> Option<char> {
     }
 }
 
-fn key(fields: &mut Fields<'_, '_>) -> KeyForm {
-    let Some(mut key) = fields.child("key") else { return KeyForm::default() };
+fn is_separator(character: char) -> bool {
+    character.is_ascii_punctuation() || character == ' '
+}
+
+/// `key: { … }`, or a list of such forms that are tried in order.
+fn keys(fields: &mut Fields<'_, '_>) -> (KeyForm, Vec<KeyForm>) {
+    let Some(cursor) = fields.optional("key") else { return (KeyForm::default(), Vec::new()) };
+    let problems = fields.problems();
+    let cursors = one_or_many(&cursor, problems);
+    let mut forms = cursors.iter().filter_map(|one| key(one, problems)).collect::<Vec<_>>().into_iter();
+    (forms.next().unwrap_or_default(), forms.collect())
+}
+
+fn key(cursor: &Cursor<'_>, problems: &mut Problems) -> Option<KeyForm> {
+    let mut key = cursor.fields(problems)?;
     let encoding = word::<KeyEncoding>(&mut key, "encoding").unwrap_or(KeyEncoding::Utf8);
     let strip_prefix = key.text("strip_prefix").map(str::to_owned);
+    let nfkd = key.word("normalize", &["none", "nfkd"]) == Some("nfkd");
+    let suffix = key.text("suffix").unwrap_or_default().to_owned();
+    let digest = word(&mut key, "digest");
     key.finish();
-    KeyForm { encoding, strip_prefix }
+    Some(KeyForm { encoding, strip_prefix, nfkd, suffix, digest })
 }
 
 fn jwt(fields: &mut Fields<'_, '_>) -> Option<JwtForm> {
@@ -294,11 +367,13 @@ fn conditions(form: &mut Fields<'_, '_>) -> Vec<Condition> {
 fn condition(cursor: &Cursor<'_>, problems: &mut Problems) -> Option<Condition> {
     let mut fields = cursor.fields(problems)?;
     let header = fields.optional("header").and_then(|cursor| header_name(&cursor, fields.problems()));
-    let subject = match (header, fields.text("query")) {
-        (Some(name), None) => Some(Subject::Header(name)),
-        (None, Some(name)) => Some(Subject::Query(name.to_owned())),
+    let json = fields.optional("json").and_then(|cursor| text_as::<Pointer>(&cursor, fields.problems()));
+    let subject = match (header, fields.text("query"), json) {
+        (Some(name), None, None) => Some(Subject::Header(name)),
+        (None, Some(name), None) => Some(Subject::Query(name.to_owned())),
+        (None, None, Some(pointer)) => Some(Subject::Json(pointer)),
         _ => {
-            fields.report("a condition looks at one thing: `header: NAME` or `query: NAME`");
+            fields.report("a condition looks at one thing: `header: NAME`, `query: NAME` or `json: /POINTER`");
             None
         }
     };
@@ -306,10 +381,11 @@ fn condition(cursor: &Cursor<'_>, problems: &mut Problems) -> Option<Condition> 
     let starts_with = fields.text("starts_with").map(|text| Test::StartsWith(text.to_owned()));
     let present = fields.boolean("present").map(|present| if present { Test::Present } else { Test::Absent });
     let absent = fields.boolean("absent").map(|absent| if absent { Test::Absent } else { Test::Present });
-    let mut tests: Vec<_> = [equals, starts_with, present, absent].into_iter().flatten().collect();
+    let length = fields.integer("length").map(|length| Test::Length(usize::try_from(length).unwrap_or(usize::MAX)));
+    let mut tests: Vec<_> = [equals, starts_with, present, absent, length].into_iter().flatten().collect();
     if tests.len() != 1 {
         fields
-            .report("a condition asks one thing: `equals`, `starts_with`, `present: true` or `absent: true`");
+            .report("a condition asks one thing: `equals`, `starts_with`, `length`, `present: true` or `absent: true`");
     }
     fields.finish();
     Some(Condition { subject: subject?, test: tests.pop()? })

@@ -41,7 +41,15 @@ pub fn run_vectors(provider: &Provider, vectors: &Vectors) -> Vec<VectorResult> 
     let mut results = Vec::new();
     let mut shown = vec![false; provider.scheme.alternatives.len()];
     for vector in &vectors.list {
-        let trial = Trial::of(provider, vector);
+        let filled = match provider.with_settings(&vector.settings) {
+            Ok(filled) => filled,
+            Err(errors) => {
+                let problem = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                results.push(VectorResult::new(&vector.name, "settings", Some(problem)));
+                continue;
+            }
+        };
+        let trial = Trial::of(&filled, vector);
         match &vector.expect {
             Expect::Accepted => {
                 let outcome = trial.run();

@@ -98,7 +98,7 @@ fn every_mistake_of_an_entry_is_found_at_once_with_its_place() {
     for expected in [
         "own.yaml:1:7 name: a provider's name is made of",
         "own.yaml:2:14 signature.heder: unknown key `heder`; did you mean `header`?",
-        "own.yaml:2:38 signature.encoding: `hexx` is not one of hex, base64, base64url, text; did you mean `hex`?",
+        "own.yaml:2:38 signature.encoding: `hexx` is not one of hex, base64, base64url, base64_hex, text; did you mean `hex`?",
         "own.yaml:3:12 algorithm: `hmac-sha265` is not one of",
         "own.yaml:4:9 signed: a brace stands alone",
         "own.yaml:5:41 timestamp.tolerance: `soon` is not a duration",

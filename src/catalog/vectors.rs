@@ -28,6 +28,8 @@ pub struct Vector {
     pub secret: Secret,
     /// Another valid key of the same kind; senders with public keys need one, for others it is made from `secret`.
     pub other_secret: Option<Secret>,
+    /// The route's settings.
+    pub settings: Vec<(String, String)>,
     /// The route's token for handshakes; the secret if there is none.
     pub verify_token: Option<Secret>,
     /// The method.
@@ -115,6 +117,7 @@ fn vector(cursor: &Cursor<'_>, problems: &mut Problems) -> Option<Vector> {
     let secret = fields.required_text("secret", "\"whsec_…\"").map(secret);
     let other_secret = fields.text("other_secret").map(self::secret);
     let verify_token = fields.text("verify_token").map(self::secret);
+    let settings = settings(&mut fields);
     let method = fields.text("method").unwrap_or("POST").to_owned();
     let (origin_url, target) = url(fields.text("url").unwrap_or("https://hooks.example.com/webhook"));
     let headers = headers(&mut fields);
@@ -144,6 +147,7 @@ fn vector(cursor: &Cursor<'_>, problems: &mut Problems) -> Option<Vector> {
         source,
         secret: secret?,
         other_secret,
+        settings,
         verify_token,
         method,
         origin_url,
@@ -155,6 +159,16 @@ fn vector(cursor: &Cursor<'_>, problems: &mut Problems) -> Option<Vector> {
         id,
         event_type,
     })
+}
+
+fn settings(fields: &mut Fields<'_, '_>) -> Vec<(String, String)> {
+    let Some(cursor) = fields.optional("settings") else { return Vec::new() };
+    let problems = fields.problems();
+    let mut settings = Vec::new();
+    for entry in cursor.entries(problems).unwrap_or_default() {
+        settings.extend(cursor.key(entry).text(problems).map(|text| (entry.key.clone(), text.to_owned())));
+    }
+    settings
 }
 
 fn secret(text: &str) -> Secret {

@@ -186,6 +186,9 @@ pub struct Signing {
     /// Where the secret is: env:NAME or file:PATH (a private key in PEM for senders with key pairs)
     #[arg(long, value_name = "REF")]
     pub secret: Reference,
+    /// A setting of the sender, such as a webhook's id; may be repeated
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = super::values::setting)]
+    pub settings: Vec<(String, String)>,
     /// The body: a file, or - for standard input [default: empty]
     #[arg(long, value_name = "FILE")]
     pub body: Option<PathBuf>,
@@ -279,6 +282,9 @@ pub struct ExplainArguments {
     /// Where the secrets are: env:NAME or file:PATH
     #[arg(long = "secret", value_name = "REF", num_args = 1.., required_unless_present = "route")]
     pub secrets: Vec<Reference>,
+    /// A setting of the sender, such as a webhook's id; may be repeated
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = super::values::setting)]
+    pub settings: Vec<(String, String)>,
     /// File of `Name: value` lines
     #[arg(long, value_name = "FILE")]
     pub headers: PathBuf,

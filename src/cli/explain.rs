@@ -19,7 +19,10 @@ pub(super) fn execute(arguments: &ExplainArguments) -> Outcome {
     let route = arguments.route.as_deref().map(|name| known.route(name)).transpose()?;
     let name =
         arguments.provider.as_deref().or(route.map(|route| route.provider.as_str())).unwrap_or_default();
-    let provider = known.provider(name)?;
+    let mut settings = arguments.settings.clone();
+    settings.extend(route.into_iter().flat_map(|route| route.settings.iter().cloned()));
+    let sender = known.provider(name)?;
+    let provider = known::with_settings(&sender, &settings)?;
     let secrets = secrets(arguments, route)?;
     let headers = read_headers(&arguments.headers)?;
     let body = read_body(&arguments.body)?;

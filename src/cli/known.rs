@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::catalog::{self, Provider};
+use crate::catalog::{self, Provider, SettingError};
 use crate::config::{Reference, Source};
 use crate::environment::Environment;
 use crate::secret::{NamedSecret, Secret};
@@ -32,6 +32,7 @@ pub(super) struct KnownRoute {
     /// `None` where the provider's own counts; `Some(None)` for `off`.
     pub(super) tolerance: Option<Option<Tolerance>>,
     pub(super) public_url: Option<String>,
+    pub(super) settings: Vec<(String, String)>,
 }
 
 impl Known {
@@ -91,6 +92,20 @@ pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|_| cannot(&"it is not UTF-8 text"))
 }
 
+/// The sender with the settings that the command line or a route gives.
+pub(super) fn with_settings(provider: &Provider, settings: &[(String, String)]) -> Result<Provider, Failure> {
+    provider.with_settings(settings).map_err(|errors| {
+        let missing = errors.iter().find_map(|error| match error {
+            SettingError::Missing { name, meaning } => {
+                Some(format!("`{}` needs --set {name}=… ({meaning})", provider.name))
+            }
+            SettingError::Unknown { .. } => None,
+        });
+        let first = errors.first().map(ToString::to_string).unwrap_or_default();
+        Failure::Usage(missing.unwrap_or(first))
+    })
+}
+
 /// Reads one secret named on the command line; its name is its reference.
 pub(super) fn secret(reference: &Reference) -> Result<NamedSecret, Failure> {
     let secret = Environment::new(Path::new("")).read(reference).map_err(Failure::Failed)?;
@@ -124,7 +139,14 @@ fn route(node: &Node, environment: &Environment) -> Option<KnownRoute> {
         unreadable,
         tolerance: node.get("tolerance").and_then(tolerance),
         public_url: node.get("public_url").and_then(Node::as_text).map(str::to_owned),
+        settings: node.get("settings").map(settings).unwrap_or_default(),
     })
+}
+
+fn settings(node: &Node) -> Vec<(String, String)> {
+    let Value::Map(entries) = &node.value else { return Vec::new() };
+    let pair = |entry: &yaml::Entry| Some((entry.key.clone(), entry.value.as_text()?.to_owned()));
+    entries.iter().filter_map(pair).collect()
 }
 
 fn tolerance(node: &Node) -> Option<Option<Tolerance>> {

@@ -46,7 +46,8 @@ pub(super) fn dedupe(
     tolerance: Option<Tolerance>,
 ) -> Option<Dedupe> {
     let window = tolerance.map_or(Duration::ZERO, |window| window.past.saturating_add(window.future));
-    let default = provider.map(|provider| Dedupe {
+    let known = provider.filter(|provider| provider.dedupe || fields.has("dedupe"));
+    let default = known.map(|provider| Dedupe {
         key: provider.event.key.clone(),
         ttl: provider.dedupe_ttl.max(window),
         on_store_error: provider.on_store_error,

@@ -52,6 +52,7 @@ pub(super) fn read<'n>(at: &Cursor<'n>, shared: &mut Shared<'_>, problems: &mut 
         (format!("{host} {}", matched.path), place_of_match)
     });
     let sender = sender(&mut fields, shared);
+    let sender = settings(&mut fields, sender);
     let secrets = secrets(&mut fields, sender.as_ref(), shared);
     let keys = sender.as_ref().and_then(|sender| prepare(sender, &secrets, fields.problems()));
     let provider = match &sender {
@@ -169,6 +170,46 @@ fn sender(fields: &mut Fields<'_, '_>, shared: &Shared<'_>) -> Option<Sender> {
         Err(message) => {
             if let Some(message) = message {
                 cursor.report(fields.problems(), message);
+            }
+            None
+        }
+    }
+}
+
+/// The provider with the values that this route gives it.
+fn settings(fields: &mut Fields<'_, '_>, sender: Option<Sender>) -> Option<Sender> {
+    let mut given = Vec::new();
+    let cursor = fields.optional("settings");
+    if let Some(cursor) = &cursor {
+        let problems = fields.problems();
+        for entry in cursor.entries(problems).unwrap_or_default() {
+            let value = cursor.key(entry);
+            given.extend(value.node.as_text().map(|text| (entry.key.clone(), text.to_owned())));
+            if value.node.as_text().is_none_or(str::is_empty) {
+                value.report(problems, "a setting is a text");
+            }
+        }
+    }
+    let provider = match sender {
+        Some(Sender::Known(provider)) => provider,
+        other => {
+            if let (Some(cursor), Some(Sender::None)) = (&cursor, &other) {
+                cursor.report(fields.problems(), "`provider: none` has no settings; take them out");
+            }
+            return other;
+        }
+    };
+    if provider.settings.is_empty() && given.is_empty() {
+        return Some(Sender::Known(provider));
+    }
+    match provider.with_settings(&given) {
+        Ok(provider) => Some(Sender::Known(Arc::new(provider))),
+        Err(errors) => {
+            for error in errors {
+                match &cursor {
+                    Some(cursor) => cursor.report(fields.problems(), error.to_string()),
+                    None => fields.report(error.to_string()),
+                }
             }
             None
         }

@@ -64,5 +64,5 @@ fn covers(form: &Alternative, locator: &Locator) -> bool {
 }
 
 fn has_part(form: &Alternative, wanted: &dyn Fn(&Part) -> bool) -> bool {
-    !form.signed.is_empty() && form.signed.iter().all(|template| template.parts().iter().any(wanted))
+    !form.signed.is_empty() && form.signed.iter().all(|template| template.leaves().any(wanted))
 }

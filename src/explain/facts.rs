@@ -64,6 +64,7 @@ fn sender(question: &Question<'_>) -> String {
         Encoding::Hex => " in hex",
         Encoding::Base64 => " in base64",
         Encoding::Base64Url => " in base64url",
+        Encoding::Base64Hex => " in base64 of hex",
         Encoding::Text => "",
     };
     let over = form.signed.first().map_or_else(String::new, |signed| format!(" over `{signed}`"));
@@ -110,7 +111,7 @@ fn text_shape(text: &str, form: &Alternative) -> String {
         items.join("; ")
     };
     match &form.signature.layout {
-        Layout::Pairs { separator, .. } => items(*separator, '='),
+        Layout::Pairs(pairs) => items(pairs.separators.chars().next().unwrap_or(','), pairs.mark),
         Layout::Versioned { separator, .. } => items(*separator, ','),
         Layout::List { separator } | Layout::Positional { separator } => items(*separator, '\0'),
         Layout::Single => match text.strip_prefix(&*form.signature.prefix) {
@@ -144,9 +145,10 @@ fn sent(question: &Question<'_>, form: &Alternative) -> Option<String> {
     let header = |name| question.head.headers.get(name)?.to_str().ok();
     let text = match (&timestamp.source, &form.signature.location, &form.signature.layout) {
         (TimestampSource::Header(name), ..) => header(name)?,
-        (TimestampSource::Signature, Location::Header(name), Layout::Pairs { separator, timestamp, .. }) => {
-            let wanted = timestamp.as_deref()?;
-            let mut items = header(name)?.split(*separator).filter_map(|item| item.trim().split_once('='));
+        (TimestampSource::Signature, Location::Header(name), Layout::Pairs(pairs)) => {
+            let wanted = pairs.timestamp.as_deref()?;
+            let items = header(name)?.split(|character| pairs.separators.contains(character));
+            let mut items = items.filter_map(|item| item.trim().split_once(pairs.mark));
             items.find(|(name, _)| *name == wanted)?.1
         }
         _ => return None,

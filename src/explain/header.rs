@@ -213,6 +213,7 @@ fn name_of(encoding: Encoding) -> &'static str {
         Encoding::Hex => "hex",
         Encoding::Base64 => "base64",
         Encoding::Base64Url => "base64url",
+        Encoding::Base64Hex => "base64 of hex",
         Encoding::Text => "plain text",
     }
 }

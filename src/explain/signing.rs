@@ -68,7 +68,7 @@ pub(super) fn content<'q>(attempt: &Attempt<'q>, _: &Question<'q>) -> Vec<Undone
     };
     for content in CONTENTS {
         let Ok(template) = content.parse::<Template>() else { continue };
-        let timed = template.parts().contains(&Part::Timestamp);
+        let timed = template.leaves().any(|part| *part == Part::Timestamp);
         if !timed || attempt.scheme.alternatives.iter().any(|form| form.timestamp.is_some()) {
             push(attempt.with_forms(|form| sign_with(form, &template, timed)), content);
         }
@@ -170,7 +170,7 @@ fn sign_with(form: &mut Alternative, template: &Template, timed: bool) {
     form.body_digest = None;
     form.unsigned_body = !template.covers_body();
     // A time that stands in the body's own bytes stays; one that is not there must not be asked for.
-    if !timed && !matches!(form.signature.layout, Layout::Pairs { .. } | Layout::Positional { .. }) {
+    if !timed && !matches!(form.signature.layout, Layout::Pairs(_) | Layout::Positional { .. }) {
         form.timestamp = None;
     }
 }

@@ -96,6 +96,7 @@ fn signature_length(question: &Question<'_>) -> Hint {
     let bytes = match form.signature.encoding {
         Encoding::Hex => text.len() / 2,
         Encoding::Base64 | Encoding::Base64Url => text.trim_end_matches('=').len() * 3 / 4,
+        Encoding::Base64Hex => text.trim_end_matches('=').len() * 3 / 8,
         Encoding::Text => return None,
     };
     let other = match bytes {

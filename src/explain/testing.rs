@@ -201,6 +201,7 @@ pub(super) fn hmac(sha: Sha, key: &[u8], content: &[u8]) -> Vec<u8> {
         };
     }
     match sha {
+        Sha::Md5 => unreachable!("nobody makes HMACs of MD5"),
         Sha::Sha1 => with!(sha1::Sha1),
         Sha::Sha256 => with!(sha2::Sha256),
         Sha::Sha384 => with!(sha2::Sha384),

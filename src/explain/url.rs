@@ -90,7 +90,7 @@ pub(super) fn method<'q>(attempt: &Attempt<'q>, _: &Question<'q>) -> Vec<Undone<
 /// Whether any form of the sender signs such a part.
 pub(super) fn signs(attempt: &Attempt<'_>, part: impl Fn(&Part) -> bool) -> bool {
     let mut templates = attempt.scheme.alternatives.iter().flat_map(|form| &form.signed);
-    templates.any(|template| template.parts().iter().any(&part))
+    templates.any(|template| template.leaves().any(&part))
 }
 
 fn decoded(text: &str) -> String {

@@ -4,16 +4,17 @@ use std::borrow::Cow;
 use std::io::Read;
 
 use flate2::bufread::{GzDecoder, ZlibDecoder};
-use http::HeaderName;
 use http::header::CONTENT_ENCODING;
+use http::{HeaderMap, HeaderName};
 
 use super::delivery::{Head, Single};
 use super::form;
 use super::json::{self, Found};
 use super::locator::{Location, Pointer};
+use super::multipart;
 use super::rejection::Rejection;
 use super::scheme::{Alternative, BodyForm, TimestampSource};
-use super::template::Part;
+use super::template::{Part, Template};
 
 /// A compressed body may grow by this factor. JSON shrinks by less; a bomb by a thousand.
 const MOST_GROWTH: usize = 10;
@@ -68,8 +69,17 @@ fn inflate<'b, D: Read>(
 pub(crate) struct Body<'b> {
     /// The signed form.
     pub(crate) bytes: &'b [u8],
-    is_form: bool,
+    headers: &'b HeaderMap,
     json: Vec<(&'b Pointer, Found<'b>)>,
+    raw: Vec<(&'b Pointer, Found<'b>)>,
+}
+
+/// What the headers call the body.
+enum Kind<'b> {
+    Form,
+    /// `multipart/form-data`, with its boundary.
+    Multipart(Cow<'b, str>),
+    Other,
 }
 
 /// What became of looking for a value.
@@ -82,25 +92,36 @@ pub(crate) enum Place<'a> {
 
 impl<'b> Body<'b> {
     /// Reads the JSON values that this form of the scheme names, in one pass; none if it names none.
-    pub(crate) fn read(alternative: &'b Alternative, head: &Head<'_>, bytes: &'b [u8]) -> Self {
-        let pointers = pointers(alternative);
-        let found = if pointers.is_empty() { None } else { json::extract(bytes, &pointers) };
-        let json = pointers.into_iter().zip(found.unwrap_or_default()).collect();
-        Self { bytes, is_form: form::is_form(head.headers), json }
+    pub(crate) fn read(alternative: &'b Alternative, head: &Head<'b>, bytes: &'b [u8]) -> Self {
+        let mut body = Self { bytes, headers: head.headers, json: Vec::new(), raw: Vec::new() };
+        let (scalars, raw) = (pointers(alternative), raw_pointers(alternative));
+        if scalars.is_empty() && raw.is_empty() {
+            return body;
+        }
+        let document = document(alternative.document.as_deref(), head, bytes);
+        body.json = found(&document, scalars, json::extract);
+        body.raw = found(&document, raw, json::extract_raw);
+        body
     }
 
     /// The value at a pointer of the scheme.
     pub(crate) fn json(&self, pointer: &Pointer) -> Place<'_> {
-        match self.json.iter().find(|(known, _)| *known == pointer).map(|(_, found)| found.as_slice()) {
-            None | Some([]) => Place::Absent,
-            Some([value]) => Place::Text(Cow::Borrowed(value)),
-            Some(_) => Place::Bad("the body holds several values where one is signed"),
-        }
+        one(&self.json, pointer)
+    }
+
+    /// Every value at a pointer of the scheme.
+    pub(crate) fn every(&self, pointer: &Pointer) -> &[Cow<'b, str>] {
+        self.json.iter().find(|(known, _)| *known == pointer).map_or(&[], |(_, found)| found)
+    }
+
+    /// The bytes of the value at a pointer of the scheme.
+    pub(crate) fn raw(&self, pointer: &Pointer) -> Place<'_> {
+        one(&self.raw, pointer)
     }
 
     /// The field of a form body.
     pub(crate) fn field(&self, name: &str) -> Place<'_> {
-        if self.is_form { text(form::field(self.bytes, name)) } else { Place::Absent }
+        text(form_field(self.headers, self.bytes, name))
     }
 
     /// Every field of a form body; nothing for an empty body, and no other body is allowed.
@@ -108,7 +129,7 @@ impl<'b> Body<'b> {
         if self.bytes.is_empty() {
             return Ok(Vec::new());
         }
-        if !self.is_form {
+        if !form::is_form(self.headers) {
             return Err(Rejection::SignatureMalformed {
                 what: "this form of the signature is for form bodies only",
             });
@@ -117,15 +138,98 @@ impl<'b> Body<'b> {
     }
 }
 
+impl<'b> Kind<'b> {
+    fn of(headers: &'b HeaderMap) -> Self {
+        if form::is_form(headers) {
+            return Self::Form;
+        }
+        multipart::boundary(headers).map_or(Self::Other, Self::Multipart)
+    }
+
+    fn field<'a>(&self, body: &'a [u8], name: &str) -> form::Field<'a> {
+        match self {
+            Self::Form => form::field(body, name),
+            Self::Multipart(boundary) => multipart::field(body, boundary, name),
+            Self::Other => form::Field::Absent,
+        }
+    }
+}
+
+/// The field of a form body of either kind; nothing in any other body.
+pub(crate) fn form_field<'a>(headers: &HeaderMap, body: &'a [u8], name: &str) -> form::Field<'a> {
+    Kind::of(headers).field(body, name)
+}
+
+/// The JSON that a scheme's pointers lead into: the form field of this name if the body is a form, otherwise the body.
+pub(crate) fn document<'b>(field: Option<&str>, head: &Head<'_>, body: &'b [u8]) -> Cow<'b, [u8]> {
+    let Some(name) = field else { return Cow::Borrowed(body) };
+    match Kind::of(head.headers) {
+        Kind::Other => Cow::Borrowed(body),
+        kind => match kind.field(body, name) {
+            form::Field::Once(text) => text,
+            // Nothing is found in a field that is not there, and nobody knows which of several was meant.
+            form::Field::Absent | form::Field::Repeated => Cow::Borrowed(&[]),
+        },
+    }
+}
+
+type Extract = for<'d> fn(&'d [u8], &[&Pointer]) -> Option<Vec<Found<'d>>>;
+
+/// What the pointers find in the document, borrowed from the body where the body is the document.
+fn found<'b>(document: &Cow<'b, [u8]>, pointers: Vec<&'b Pointer>, extract: Extract) -> Vec<(&'b Pointer, Found<'b>)> {
+    if pointers.is_empty() {
+        return Vec::new();
+    }
+    let found = match document {
+        Cow::Borrowed(body) => extract(body, &pointers),
+        Cow::Owned(field) => extract(field, &pointers).map(|all| {
+            let owned = |found: Found<'_>| found.into_iter().map(|one| Cow::Owned(one.into_owned())).collect();
+            all.into_iter().map(owned).collect()
+        }),
+    };
+    pointers.into_iter().zip(found.unwrap_or_default()).collect()
+}
+
+fn one<'a>(all: &'a [(&Pointer, Found<'_>)], pointer: &Pointer) -> Place<'a> {
+    match all.iter().find(|(known, _)| *known == pointer).map(|(_, found)| found.as_slice()) {
+        None | Some([]) => Place::Absent,
+        Some([value]) => Place::Text(Cow::Borrowed(value)),
+        Some(_) => Place::Bad("the body holds several values where one is signed"),
+    }
+}
+
 /// Looks for a text; places in the body count as absent while the body is not there.
 pub(crate) fn locate<'a>(location: &Location, head: &Head<'a>, body: Option<&'a Body<'a>>) -> Place<'a> {
     match (location, body) {
         (Location::Header(name), _) => header(head, name),
+        (Location::Headers(names), _) => joined(names.iter().map(|name| header(head, name))),
+        (Location::Numbered(prefix), _) => {
+            let numbered = head.headers.keys().filter(|name| is_numbered(name.as_str(), prefix));
+            joined(numbered.map(|name| header(head, name)))
+        }
         (Location::Query(name), _) => query_parameter(head, name),
         (Location::Form(name), Some(body)) => body.field(name),
         (Location::Json(pointer), Some(body)) => body.json(pointer),
         (Location::Form(_) | Location::Json(_), None) => Place::Absent,
     }
+}
+
+/// What is there of several places, as one list.
+fn joined<'a>(mut places: impl Iterator<Item = Place<'a>>) -> Place<'a> {
+    places.try_fold(Place::Absent, |so_far, place| match (so_far, place) {
+        (_, Place::Bad(what)) => Err(Place::Bad(what)),
+        (Place::Text(all), Place::Text(one)) => Ok(Place::Text(Cow::Owned(format!("{all},{one}")))),
+        (so_far, Place::Absent) => Ok(so_far),
+        (_, place) => Ok(place),
+    })
+    .unwrap_or_else(|bad| bad)
+}
+
+/// Whether a header has this name, in lower case, and one to three digits behind it.
+fn is_numbered(name: &str, prefix: &str) -> bool {
+    let number = name.get(..prefix.len()).filter(|start| start.eq_ignore_ascii_case(prefix));
+    let number = number.and(name.get(prefix.len()..)).unwrap_or_default();
+    (1..=3).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The header of this name.
@@ -148,13 +252,13 @@ pub(crate) fn query_parameter<'a>(head: &Head<'a>, name: &str) -> Place<'a> {
 impl Location {
     /// Whether the head is enough to read it.
     pub(crate) fn is_in_head(&self) -> bool {
-        matches!(self, Self::Header(_) | Self::Query(_))
+        !matches!(self, Self::Form(_) | Self::Json(_))
     }
 
     fn pointer(&self) -> Option<&Pointer> {
         match self {
             Self::Json(pointer) => Some(pointer),
-            Self::Header(_) | Self::Query(_) | Self::Form(_) => None,
+            Self::Header(_) | Self::Headers(_) | Self::Numbered(_) | Self::Query(_) | Self::Form(_) => None,
         }
     }
 }
@@ -175,11 +279,10 @@ fn text(field: form::Field<'_>) -> Place<'_> {
 const NOT_TEXT: &str = "the parameter is not text";
 
 fn pointers(alternative: &Alternative) -> Vec<&Pointer> {
-    let signed =
-        alternative.signed.iter().flat_map(|template| template.parts()).filter_map(|part| match part {
-            Part::Json(pointer) => Some(pointer),
-            _ => None,
-        });
+    let signed = alternative.signed.iter().flat_map(Template::leaves).filter_map(|part| match part {
+        Part::Json(pointer) => Some(pointer),
+        _ => None,
+    });
     let time = alternative.timestamp.as_ref().and_then(|time| match &time.source {
         TimestampSource::Json(pointer) => Some(pointer),
         _ => None,
@@ -187,6 +290,14 @@ fn pointers(alternative: &Alternative) -> Vec<&Pointer> {
     let digest = alternative.body_digest.as_ref().and_then(|digest| digest.location.pointer());
     let signature = alternative.signature.location.pointer();
     signature.into_iter().chain(time).chain(digest).chain(signed).collect()
+}
+
+fn raw_pointers(alternative: &Alternative) -> Vec<&Pointer> {
+    let signed = alternative.signed.iter().flat_map(Template::leaves).filter_map(|part| match part {
+        Part::JsonRaw(pointer) => Some(pointer),
+        _ => None,
+    });
+    signed.collect()
 }
 
 #[cfg(test)]
@@ -227,6 +338,44 @@ mod tests {
         assert!(decode("gzip", &wire).is_err());
         let wire = [gzip(b"plain"), gzip(b"more")].concat();
         assert!(decode("gzip", &wire).is_err());
+    }
+
+    #[test]
+    fn several_headers_are_one_list() {
+        let headers: HeaderMap = [("x-sig-1", "a"), ("x-sig-12", "b"), ("x-sig-x", "c"), ("x-other", "d")]
+            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
+            .into_iter()
+            .collect();
+        let head = Head { method: "POST", target: "/", origin: None, headers: &headers };
+        let found = |location: &Location| match locate(location, &head, None) {
+            Place::Text(text) => {
+                let mut items: Vec<&str> = text.split(',').collect();
+                items.sort_unstable();
+                items.join(",")
+            }
+            Place::Absent => "absent".into(),
+            Place::Bad(what) => what.into(),
+        };
+        assert_eq!(found(&Location::Numbered("X-Sig-".into())), "a,b");
+        assert_eq!(found(&Location::Numbered("X-None-".into())), "absent");
+        let names = |names: &[&'static str]| Location::Headers(names.iter().map(|name| HeaderName::from_static(name)).collect());
+        assert_eq!(found(&names(&["x-none", "x-other"])), "d");
+        assert_eq!(found(&names(&["x-sig-x", "x-other"])), "c,d");
+        assert_eq!(found(&names(&["x-none"])), "absent");
+    }
+
+    #[test]
+    fn the_document_is_the_field_of_a_form_and_otherwise_the_body() {
+        let of = |kind: &str, body: &[u8]| {
+            let headers: HeaderMap = [(http::header::CONTENT_TYPE, kind.parse().unwrap())].into_iter().collect();
+            let head = Head { method: "POST", target: "/", origin: None, headers: &headers };
+            String::from_utf8(document(Some("payload"), &head, body).into_owned()).unwrap()
+        };
+        assert_eq!(of("application/json", b"{}"), "{}");
+        assert_eq!(of("application/x-www-form-urlencoded", b"a=1&payload=%7B%7D"), "{}");
+        assert_eq!(of("application/x-www-form-urlencoded", b"{}"), "");
+        let multipart = b"--b\r\ncontent-disposition: form-data; name=\"payload\"\r\n\r\n{}\r\n--b--\r\n";
+        assert_eq!(of("multipart/form-data; boundary=b", multipart), "{}");
     }
 
     #[test]

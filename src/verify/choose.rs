@@ -1,14 +1,19 @@
 //! Which form of a scheme a delivery has, decided by facts that the provider's documents name.
 
-use super::body::{Place, header, locate, query_parameter};
+use super::body::{self, Place, header, locate, query_parameter};
 use super::delivery::Head;
+use super::json;
 use super::rejection::Rejection;
 use super::scheme::{Alternative, Condition, Scheme, Subject, Test};
 
 /// The first form whose conditions all hold, with its index.
-pub(crate) fn choose<'s>(scheme: &'s Scheme, head: &Head<'_>) -> Result<(usize, &'s Alternative), Rejection> {
+pub(crate) fn choose<'s>(
+    scheme: &'s Scheme,
+    head: &Head<'_>,
+    body: &[u8],
+) -> Result<(usize, &'s Alternative), Rejection> {
     let mut alternatives = scheme.alternatives.iter().enumerate();
-    let chosen = alternatives.find(|(_, alternative)| alternative.is_for(head));
+    let chosen = alternatives.find(|(_, alternative)| alternative.is_for(head, body));
     chosen.ok_or_else(|| match scheme.alternatives.first().map(|first| &first.signature.location) {
         Some(location) if matches!(locate(location, head, None), Place::Absent) => {
             Rejection::SignatureMissing { at: location.clone() }
@@ -21,17 +26,27 @@ pub(crate) fn choose<'s>(scheme: &'s Scheme, head: &Head<'_>) -> Result<(usize, 
 
 impl Alternative {
     /// Whether all conditions of this form hold.
-    pub(crate) fn is_for(&self, head: &Head<'_>) -> bool {
-        self.when.iter().all(|condition| condition.holds(head))
+    pub(crate) fn is_for(&self, head: &Head<'_>, body: &[u8]) -> bool {
+        let document = self.document.as_deref();
+        self.when.iter().all(|condition| condition.holds(document, head, body))
     }
 }
 
 impl Condition {
-    /// Whether the head shows it.
-    pub(crate) fn holds(&self, head: &Head<'_>) -> bool {
+    /// Whether the delivery shows it. `document` is the form field that holds the JSON, if there is one.
+    pub(crate) fn holds(&self, document: Option<&str>, head: &Head<'_>, body: &[u8]) -> bool {
+        let json;
         let place = match &self.subject {
             Subject::Header(name) => header(head, name),
             Subject::Query(name) => query_parameter(head, name),
+            Subject::Json(pointer) => {
+                json = body::document(document, head, body);
+                match json::extract(&json, &[pointer]).and_then(|mut found| found.pop()).as_deref() {
+                    None | Some([]) => Place::Absent,
+                    Some([value]) => Place::Text(value.clone()),
+                    Some(_) => Place::Bad("the body holds several values where one is looked for"),
+                }
+            }
         };
         match (&self.test, place) {
             (Test::Absent, Place::Absent) | (Test::Present, Place::Text(_) | Place::Bad(_)) => true,
@@ -39,6 +54,7 @@ impl Condition {
             (Test::StartsWith(wanted), Place::Text(text)) => {
                 text.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
             }
+            (Test::Length(length), Place::Text(text)) => text.len() == *length,
             _ => false,
         }
     }
@@ -59,7 +75,7 @@ mod tests {
             "/" => Subject::Header("x-mode".parse().unwrap()),
             _ => Subject::Query("mode".into()),
         };
-        Condition { subject, test }.holds(&head)
+        Condition { subject, test }.holds(None, &head, b"")
     }
 
     #[test]
@@ -79,6 +95,18 @@ mod tests {
         assert!(!holds(Test::Equals("sha256".into()), one, "/"));
         assert!(holds(Test::Equals("json".into()), &[], "/?mode=%4ASON"));
         assert!(!holds(Test::StartsWith("json".into()), &[], "/?mode=j"));
+        assert!(holds(Test::Length(11), one, "/") && !holds(Test::Length(10), one, "/"));
+    }
+
+    #[test]
+    fn a_value_of_the_body_may_tell() {
+        let headers = HeaderMap::new();
+        let head = Head { method: "POST", target: "/", origin: None, headers: &headers };
+        let subject = Subject::Json("/version".parse().unwrap());
+        let condition = Condition { subject, test: Test::Equals("2".into()) };
+        assert!(condition.holds(None, &head, br#"{"version":"2"}"#));
+        assert!(!condition.holds(None, &head, br#"{"version":"1"}"#));
+        assert!(!condition.holds(None, &head, b""));
     }
 
     #[test]
@@ -90,7 +118,7 @@ mod tests {
         let scheme = Scheme { alternatives: vec![alternative] };
         let word = |headers: &HeaderMap| {
             let head = Head { method: "POST", target: "/", origin: None, headers };
-            choose(&scheme, &head).map(|(index, _)| index).map_err(|rejection| rejection.word())
+            choose(&scheme, &head, b"").map(|(index, _)| index).map_err(|rejection| rejection.word())
         };
         let mut headers = HeaderMap::new();
         assert_eq!(word(&headers), Err("signature_missing"));

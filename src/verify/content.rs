@@ -1,5 +1,7 @@
 //! Writes what a sender signs: a template's parts, taken from the delivery, into a MAC or a buffer.
 
+use zeroize::Zeroizing;
+
 use super::body::{Body, Place, query_parameter};
 use super::delivery::{Head, Single};
 use super::encoding;
@@ -57,22 +59,113 @@ pub(crate) fn write(
     context: &Context<'_>,
     sink: &mut impl SecretSink,
 ) -> Result<(), Rejection> {
+    write_before(parts, None, context, sink)
+}
+
+/// Writes the parts, which stand before the text `after` if nothing else does.
+fn write_before(
+    parts: &[Part],
+    after: Option<&str>,
+    context: &Context<'_>,
+    sink: &mut impl SecretSink,
+) -> Result<(), Rejection> {
     let mut rest = parts.iter();
     while let Some(part) = rest.next() {
         let next = match rest.as_slice().first() {
             Some(Part::Literal(text)) => Some(text.as_str()),
-            _ => None,
+            Some(_) => None,
+            None => after,
         };
-        write_part(part, next, context, sink)?;
+        match part {
+            Part::Optional(inside) if is_absent(inside, context) => {}
+            Part::Optional(inside) => write_before(inside, next, context, sink)?,
+            Part::Filtered(..) if part.needs_body() && context.body.is_none() => {}
+            Part::Filtered(source, filters) => {
+                let mut value = Vec::new();
+                write_part(source, next, context, &mut value)?;
+                for filter in filters {
+                    value = filter.apply(&value)?;
+                }
+                sink.write(&value);
+            }
+            part => write_part(part, next, context, sink)?,
+        }
     }
     Ok(())
+}
+
+/// The signed bytes as a whole, for what cannot be hashed as it comes: public keys, values put in order, a digest that is
+/// signed in their place. The secret is written where a plain digest's template holds it.
+pub(crate) fn message(
+    parts: &[Part],
+    context: &Context<'_>,
+    secret: Option<&[u8]>,
+) -> Result<Zeroizing<Vec<u8>>, Rejection> {
+    let alternative = context.alternative;
+    let mut whole = Whole { bytes: Zeroizing::default(), secret };
+    if alternative.sort_parts {
+        let mut values = Vec::with_capacity(parts.len());
+        for part in parts {
+            write(std::slice::from_ref(part), context, &mut whole)?;
+            values.push(std::mem::take(&mut whole.bytes));
+        }
+        values.sort_unstable_by(|one: &Zeroizing<Vec<u8>>, other| one.as_slice().cmp(other));
+        values.iter().for_each(|value| whole.write(value));
+    } else {
+        write(parts, context, &mut whole)?;
+    }
+    Ok(match alternative.prehash {
+        Some(digest) => Zeroizing::new(mac::digest(digest, &whole.bytes).to_vec()),
+        None => whole.bytes,
+    })
+}
+
+/// Collects what is signed, the secret among it.
+struct Whole<'s> {
+    bytes: Zeroizing<Vec<u8>>,
+    secret: Option<&'s [u8]>,
+}
+
+impl Sink for Whole<'_> {
+    fn write(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+impl SecretSink for Whole<'_> {
+    fn write_secret(&mut self) {
+        self.bytes.extend_from_slice(self.secret.unwrap_or_default());
+    }
+}
+
+/// Whether a value of a piece in brackets is not there, so that the piece falls away.
+fn is_absent(parts: &[Part], context: &Context<'_>) -> bool {
+    let absent = |place: Place<'_>| matches!(place, Place::Absent);
+    parts.iter().any(|part| match (part, context.body) {
+        (Part::Filtered(source, _), _) => is_absent(std::slice::from_ref(source), context),
+        (Part::Header(name), _) => matches!(context.head.single(name), Single::Absent),
+        (Part::QueryParameter(name), _) => absent(query_parameter(context.head, name)),
+        (Part::Pair(name), _) => matches!(pair(name, context), Ok(None)),
+        (Part::Timestamp, _) => context.timestamp.is_none(),
+        (Part::FormField(name), Some(body)) => absent(body.field(name)),
+        (Part::Json(pointer), Some(body)) => absent(body.json(pointer)),
+        (Part::JsonRaw(pointer), Some(body)) => absent(body.raw(pointer)),
+        _ => false,
+    })
 }
 
 impl Part {
     /// Whether the head is not enough to write it.
     pub(crate) fn needs_body(&self) -> bool {
         match self {
-            Self::Body | Self::BodyDigest(..) | Self::FormSorted | Self::FormField(_) | Self::Json(_) => true,
+            Self::Body
+            | Self::BodyDigest(..)
+            | Self::FormSorted
+            | Self::FormField(_)
+            | Self::Json(_)
+            | Self::JsonRaw(_) => true,
+            Self::Filtered(part, _) => part.needs_body(),
+            Self::Optional(parts) => parts.iter().any(Self::needs_body),
             Self::Literal(_)
             | Self::Timestamp
             | Self::Header(_)
@@ -81,7 +174,10 @@ impl Part {
             | Self::Url
             | Self::Path
             | Self::Query
+            | Self::Target
+            | Self::UrlWithoutQuery
             | Self::QueryParameter(_)
+            | Self::Setting(_)
             | Self::Secret => false,
         }
     }
@@ -112,7 +208,11 @@ fn write_part(
         Part::Method => sink.write(head.method.as_bytes()),
         Part::Path => sink.write(head.path().as_bytes()),
         Part::Query => sink.write(head.query().unwrap_or_default().as_bytes()),
-        Part::Url => write_url(context, sink)?,
+        Part::Target => sink.write(head.target.as_bytes()),
+        Part::Url => write_url(context, head.target, sink)?,
+        Part::UrlWithoutQuery => write_url(context, head.path(), sink)?,
+        // The route's values are put in when it is loaded; one that is left was not given.
+        Part::Setting(_) => return Err(malformed("a setting that is signed is not given")),
         Part::Timestamp => match (context.timestamp, context.body) {
             (Some(text), _) => sink.write(text.as_bytes()),
             (None, Some(_)) => return Err(Rejection::TimestampMissing),
@@ -124,11 +224,7 @@ fn write_part(
             Single::Repeated => return Err(malformed("a header that is signed stands there several times")),
         },
         Part::Pair(name) => {
-            let value = match context.alternative.signature.layout {
-                Layout::Pairs { separator, .. } => signature::pair(context.signature, separator, name),
-                _ => Ok(None),
-            };
-            match value {
+            match pair(name, context) {
                 Ok(Some(value)) => sink.write(unambiguous(value.as_bytes(), next)?),
                 Ok(None) => return Err(malformed("an item of the signature that is signed is missing")),
                 Err(_) => {
@@ -141,7 +237,15 @@ fn write_part(
         Part::QueryParameter(name) => {
             sink.write(unambiguous(required(query_parameter(head, name))?.as_bytes(), next)?);
         }
-        Part::Body | Part::BodyDigest(..) | Part::FormSorted | Part::FormField(_) | Part::Json(_) => {
+        // Both are taken apart by the caller.
+        Part::Optional(parts) => write(parts, context, sink)?,
+        Part::Filtered(..) => return Err(malformed("a filter of a filter")),
+        Part::Body
+        | Part::BodyDigest(..)
+        | Part::FormSorted
+        | Part::FormField(_)
+        | Part::Json(_)
+        | Part::JsonRaw(_) => {
             if let Some(body) = context.body {
                 write_body_part(part, body, sink)?;
             }
@@ -164,9 +268,18 @@ fn write_body_part(part: &Part, body: &Body<'_>, sink: &mut impl SecretSink) -> 
         }
         Part::FormField(name) => sink.write(required(body.field(name))?.as_bytes()),
         Part::Json(pointer) => sink.write(required(body.json(pointer))?.as_bytes()),
+        Part::JsonRaw(pointer) => sink.write(required(body.raw(pointer))?.as_bytes()),
         _ => {}
     }
     Ok(())
+}
+
+/// The item of this name in the signature's own text.
+fn pair<'c>(name: &str, context: &Context<'c>) -> Result<Option<&'c str>, signature::Repeated> {
+    match &context.alternative.signature.layout {
+        Layout::Pairs(pairs) => pairs.find(context.signature, name),
+        _ => Ok(None),
+    }
 }
 
 fn required(place: Place<'_>) -> Result<std::borrow::Cow<'_, str>, Rejection> {
@@ -200,7 +313,7 @@ fn unambiguous<'v>(value: &'v [u8], next: Option<&str>) -> Result<&'v [u8], Reje
     Ok(value)
 }
 
-fn write_url(context: &Context<'_>, sink: &mut impl SecretSink) -> Result<(), Rejection> {
+fn write_url(context: &Context<'_>, target: &str, sink: &mut impl SecretSink) -> Result<(), Rejection> {
     let origin =
         context.head.origin.ok_or(malformed("the URL is signed and the route's public URL is not known"))?;
     let (without_port, port) = split_port(origin);
@@ -212,7 +325,7 @@ fn write_url(context: &Context<'_>, sink: &mut impl SecretSink) -> Result<(), Re
             sink.write(if origin.starts_with("https:") { b":443" } else { b":80" });
         }
     }
-    let mut rest = context.head.target;
+    let mut rest = target;
     let unescape = &context.alternative.url.unescape;
     while let (false, Some(position)) = (unescape.is_empty(), rest.find('%')) {
         let (before, escape) = rest.split_at(position);
@@ -299,6 +412,8 @@ mod tests {
             ("v0:{timestamp}:{body}", "v0:17:b=2&a=1&a=0&a=1"),
             ("{method} {path}|{query}", "POST /a%3ab/c|x=1&y=%2F"),
             ("{url}", "https://h.example/a%3ab/c?x=1&y=%2F"),
+            ("{url_without_query}|{target}", "https://h.example/a%3ab/c|/a%3ab/c?x=1&y=%2F"),
+            ("{[id:{query:y|sha256_hex};]}{[no:{query:z};]}{[{header:x-no}]}{[:{header:x-id}]}.", "id:8a5edab282632443219e051e4ade2d1d5bbc671c781051bf1437897cbdfea0f1;:7."),
             ("{query:y}", "/"),
             ("{form:b}{form_sorted}", "2a0a1b2"),
             ("{header:x-id}.", "7."),
@@ -306,6 +421,10 @@ mod tests {
             assert_eq!(simple(template, &form, "b=2&a=1&a=0&a=1").unwrap(), expected);
         }
         assert_eq!(simple("{json:/a/0}{json:/b}", &[], r#"{"a":["\u0041"],"b":1.50}"#).unwrap(), "A1.50");
+        let nested = r#"{"a": {"b" : [1, 2]},"c":"x"}"#;
+        assert_eq!(simple("{json_raw:/a}{json_raw:/c}", &[], nested).unwrap(), r#"{"b" : [1, 2]}"x""#);
+        assert_eq!(simple("{[a{json:/no}]}{[b{json:/c}]}", &[], nested).unwrap(), "bx");
+        assert_eq!(simple("{body|json_string}", &[], "{\"a\"}").unwrap(), "\"{\\\"a\\\"}\"");
         assert_eq!(
             simple("{body_sha256_hex}", &[], "").unwrap(),
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -323,6 +442,9 @@ mod tests {
             ("{form_sorted}", &[("content-type", "application/json")], "{}"),
             ("{query:none}", &[], ""),
             ("{pair:n}", &[], ""),
+            ("{setting:n}", &[], ""),
+            ("{json_raw:/id}", &[], "{}"),
+            ("{query:none|lower}", &[], ""),
         ] {
             assert_eq!(
                 simple(template, headers, body).unwrap_err().word(),
@@ -340,6 +462,8 @@ mod tests {
         assert!(id("{header:x-id}.{body}", "msg.1").is_err());
         assert!(id("{header:x-id}::{body}", "a:b").is_ok());
         assert!(id("{header:x-id}::{body}", "ab:").is_err(), "ab + ::: is also ab: + ::");
+        assert!(id("{[{header:x-id}]}.{body}", "msg.1").is_err(), "what follows the brackets counts");
+        assert!(id("{header:x-id|lower}.{body}", "msg.1").is_err());
         assert!(id("{header:x-id}.{body}", "\u{e4}").is_err());
         assert!(id("{header:x-id}.{body}", Box::leak("a".repeat(257).into_boxed_str())).is_err());
     }

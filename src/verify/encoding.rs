@@ -21,6 +21,7 @@ pub(crate) fn decode(text: &str, encoding: Encoding) -> Option<Bytes> {
         Encoding::Hex => decode_hex(text),
         Encoding::Base64 => decode_base64(&BASE64, text),
         Encoding::Base64Url => decode_base64(&BASE64URL, text),
+        Encoding::Base64Hex => decode_hex(std::str::from_utf8(&decode_base64(&BASE64, text)?).ok()?),
         Encoding::Text => Some(Bytes::from_slice(text.as_bytes())),
     }
 }
@@ -31,6 +32,7 @@ pub(crate) fn encode(bytes: &[u8], encoding: Encoding) -> String {
         Encoding::Hex => hex::encode(bytes),
         Encoding::Base64 => BASE64.encode(bytes),
         Encoding::Base64Url => base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes),
+        Encoding::Base64Hex => BASE64.encode(hex::encode(bytes)),
         Encoding::Text => String::from_utf8_lossy(bytes).into_owned(),
     }
 }
@@ -89,7 +91,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_encoded_is_decoded(bytes: Vec<u8>) {
-            for encoding in [Encoding::Hex, Encoding::Base64, Encoding::Base64Url] {
+            for encoding in [Encoding::Hex, Encoding::Base64, Encoding::Base64Url, Encoding::Base64Hex] {
                 let decoded = decode(&encode(&bytes, encoding), encoding);
                 prop_assert_eq!(decoded.as_deref(), Some(bytes.as_slice()));
             }
@@ -97,7 +99,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_it_panic(text: String) {
-            for encoding in [Encoding::Hex, Encoding::Base64, Encoding::Base64Url, Encoding::Text] {
+            for encoding in [Encoding::Hex, Encoding::Base64, Encoding::Base64Url, Encoding::Base64Hex, Encoding::Text] {
                 decode(&text, encoding);
             }
         }

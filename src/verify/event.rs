@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::body;
 use super::delivery::{Head, Single};
 use super::form::{self, Field};
 use super::json::{self, Found};
@@ -21,6 +22,8 @@ pub struct EventSpec {
     pub event_type: Vec<Locator>,
     /// The parts of the key under which the event is remembered; all of them are needed. None mean the body.
     pub key: Vec<Locator>,
+    /// The form field that holds the JSON, if the body is a form.
+    pub document: Option<String>,
 }
 
 /// An event's names, for people and for the upstream.
@@ -45,7 +48,8 @@ pub struct MissingPart(pub Locator);
 /// Nothing here is proof of anything: names of a delivery that was not verified are a stranger's words.
 #[must_use]
 pub fn event(spec: &EventSpec, head: &Head<'_>, body: &[u8]) -> Event {
-    let values = Values::read(spec.id.iter().chain(&spec.event_type), head, body, None);
+    let document = body::document(spec.document.as_deref(), head, body);
+    let values = Values::read(spec.id.iter().chain(&spec.event_type), head, body, &document, None);
     let first = |locators: &[Locator]| {
         let found = locators.iter().find_map(|locator| values.of(locator))?;
         let texts =
@@ -70,7 +74,8 @@ pub fn event_key(
     body: &[u8],
 ) -> Result<EventKey, MissingPart> {
     let parts = if parts.is_empty() { &[Locator::Body] } else { parts };
-    let values = Values::read(parts.iter(), head, body, Some((scheme, verified)));
+    let document = body::document(scheme.document(), head, body);
+    let values = Values::read(parts.iter(), head, body, &document, Some((scheme, verified)));
     let mut hash = State::digest(Sha::Sha256);
     write_with_length(&mut hash, route.as_bytes());
     for part in parts {
@@ -106,11 +111,12 @@ impl<'v> Values<'v> {
         locators: impl Iterator<Item = &'v Locator>,
         head: &'v Head<'v>,
         body: &'v [u8],
+        document: &'v [u8],
         proof: Option<(&'v Scheme, &'v Verified)>,
     ) -> Self {
         let mut pointers = Vec::new();
         locators.for_each(|locator| collect_pointers(locator, &mut pointers));
-        let found = if pointers.is_empty() { None } else { json::extract(body, &pointers) };
+        let found = if pointers.is_empty() { None } else { json::extract(document, &pointers) };
         Self { head, body, proof, json: pointers.into_iter().zip(found.unwrap_or_default()).collect() }
     }
 
@@ -121,10 +127,7 @@ impl<'v> Values<'v> {
                 Single::Absent | Single::Repeated => return None,
             },
             Locator::Query(name) => vec![once(form::field(self.head.query()?.as_bytes(), name))?],
-            Locator::Form(name) if form::is_form(self.head.headers) => {
-                vec![once(form::field(self.body, name))?]
-            }
-            Locator::Form(_) => return None,
+            Locator::Form(name) => vec![once(body::form_field(self.head.headers, self.body, name))?],
             Locator::Json(pointer) => {
                 let (_, found) = self.json.iter().find(|(known, _)| *known == pointer)?;
                 found.iter().map(|value| Cow::Borrowed(value.as_bytes())).collect()
@@ -221,7 +224,7 @@ mod tests {
         let spec = EventSpec {
             id: locators(&["header:x-id", "json:/data/id", "query:n"]),
             event_type: locators(&["json:/type|json:/events/*/type"]),
-            key: Vec::new(),
+            ..EventSpec::default()
         };
         let names = |map: &HeaderMap, body: &str| {
             let head = Head { method: "POST", target: "/?n=7", origin: None, headers: map };

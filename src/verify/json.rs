@@ -17,10 +17,22 @@ pub(crate) type Found<'b> = Vec<Cow<'b, str>>;
 /// Texts are unescaped, numbers stay as they are written, `null`, lists and objects count as absent.
 /// Of members with the same name the last one counts, as in the JSON parsers of the receivers.
 pub(crate) fn extract<'b>(body: &'b [u8], pointers: &[&Pointer]) -> Option<Vec<Found<'b>>> {
+    walk(body, pointers, scalar)
+}
+
+/// What each pointer finds as [`extract`] does, but any value, as its own bytes.
+pub(crate) fn extract_raw<'b>(body: &'b [u8], pointers: &[&Pointer]) -> Option<Vec<Found<'b>>> {
+    walk(body, pointers, |raw| Some(Cow::Borrowed(raw)))
+}
+
+/// What becomes of a value that a pointer leads to.
+type Take = for<'r> fn(&'r str) -> Option<Cow<'r, str>>;
+
+fn walk<'b>(body: &'b [u8], pointers: &[&Pointer], take: Take) -> Option<Vec<Found<'b>>> {
     let mut found = vec![Found::new(); pointers.len()];
     let wanted = pointers.iter().enumerate().map(|(slot, pointer)| (slot, pointer.steps())).collect();
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    Walk { wanted, found: &mut found }.deserialize(&mut deserializer).ok()?;
+    Walk { wanted, found: &mut found, take }.deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
     Some(found)
 }
@@ -32,6 +44,7 @@ type Wanted<'p> = SmallVec<[(usize, &'p [Step]); 4]>;
 struct Walk<'p, 'o, 'b> {
     wanted: Wanted<'p>,
     found: &'o mut Vec<Found<'b>>,
+    take: Take,
 }
 
 impl<'b> DeserializeSeed<'b> for Walk<'_, '_, 'b> {
@@ -45,7 +58,7 @@ impl<'b> DeserializeSeed<'b> for Walk<'_, '_, 'b> {
         let (here, deeper): (Wanted<'_>, Wanted<'_>) =
             self.wanted.iter().copied().partition(|(_, steps)| steps.is_empty());
         for (slot, _) in here {
-            if let (Some(value), Some(found)) = (scalar(raw), self.found.get_mut(slot)) {
+            if let (Some(value), Some(found)) = ((self.take)(raw), self.found.get_mut(slot)) {
                 found.push(value);
             }
         }
@@ -53,7 +66,7 @@ impl<'b> DeserializeSeed<'b> for Walk<'_, '_, 'b> {
             return Ok(());
         }
         let mut deserializer = serde_json::Deserializer::from_str(raw);
-        Walk { wanted: deeper, found: self.found }.deserialize(&mut deserializer).map_err(D::Error::custom)
+        Walk { wanted: deeper, found: self.found, take: self.take }.deserialize(&mut deserializer).map_err(D::Error::custom)
     }
 }
 
@@ -76,7 +89,7 @@ impl<'b> Visitor<'b> for Walk<'_, '_, 'b> {
                     found.truncate(*length);
                 }
             }
-            map.next_value_seed(Walk { wanted, found: self.found })?;
+            map.next_value_seed(Walk { wanted, found: self.found, take: self.take })?;
         }
         Ok(())
     }
@@ -91,7 +104,7 @@ impl<'b> Visitor<'b> for Walk<'_, '_, 'b> {
             let more = if wanted.is_empty() {
                 list.next_element::<IgnoredAny>()?.is_some()
             } else {
-                list.next_element_seed(Walk { wanted, found: self.found })?.is_some()
+                list.next_element_seed(Walk { wanted, found: self.found, take: self.take })?.is_some()
             };
             if !more {
                 break;

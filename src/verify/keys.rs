@@ -3,12 +3,14 @@
 use std::fmt;
 
 use base64::Engine as _;
+use smallvec::SmallVec;
+use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use crate::secret::{NamedSecret, Secret};
 
 use super::encoding::BASE64;
-use super::mac::{Sink, State, sha256};
+use super::mac::{self, Sink, State, sha256};
 use super::public_key::{self, PublicKey, Use};
 use super::scheme::{Algorithm, Alternative, JwtAlgorithm, JwtForm, KeyEncoding, KeyForm, Scheme, Sha};
 
@@ -42,8 +44,8 @@ pub enum KeyError {
 /// One secret, ready for one form.
 #[derive(Clone)]
 pub(crate) enum Key {
-    /// The HMAC's state after its key.
-    Mac(State),
+    /// The HMAC's state after its key, for each way in which the secret can be one.
+    Mac(SmallVec<[State; 1]>),
     /// A digest's state before anything, and the secret that its template writes.
     Digest { start: State, secret: Secret },
     /// One key, or all of a key set.
@@ -95,8 +97,8 @@ impl Keys {
     #[must_use]
     pub fn mac(&self, secret: usize, message: &[u8]) -> Option<Vec<u8>> {
         match self.forms.first()?.get(secret)? {
-            Key::Mac(start) => {
-                let mut state = start.clone();
+            Key::Mac(starts) => {
+                let mut state = starts.first()?.clone();
                 state.write(message);
                 Some(state.finish().into_vec())
             }
@@ -113,17 +115,33 @@ impl Keys {
 impl KeyForm {
     /// The key's bytes.
     pub(crate) fn decode(&self, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        let stored = secret.expose();
+        let normalized = self.normalize(secret.expose());
+        let stored: &[u8] = &normalized;
         let prefix = self.strip_prefix.as_deref().unwrap_or_default().as_bytes();
         let text = stored.strip_prefix(prefix).unwrap_or(stored);
-        let bytes = match self.encoding {
+        let mut bytes = Zeroizing::new(match self.encoding {
             KeyEncoding::Utf8 => text.to_vec(),
             KeyEncoding::Base64 => {
                 BASE64.decode(text).map_err(|_| KeyError::NotEncoded { expected: "base64" })?
             }
             KeyEncoding::Hex => hex::decode(text).map_err(|_| KeyError::NotEncoded { expected: "hex" })?,
-        };
-        if bytes.is_empty() { Err(KeyError::Empty) } else { Ok(Zeroizing::new(bytes)) }
+        });
+        if bytes.is_empty() {
+            return Err(KeyError::Empty);
+        }
+        if let Some(digest) = self.digest {
+            bytes = Zeroizing::new(mac::digest(digest, &bytes).to_vec());
+        }
+        bytes.extend_from_slice(self.suffix.as_bytes());
+        Ok(bytes)
+    }
+
+    fn normalize(&self, stored: &[u8]) -> Zeroizing<Vec<u8>> {
+        let text = std::str::from_utf8(stored).ok().filter(|_| self.nfkd);
+        Zeroizing::new(match text {
+            Some(text) => text.nfkd().collect::<String>().into_bytes(),
+            None => stored.to_vec(),
+        })
     }
 }
 
@@ -166,7 +184,7 @@ fn prepare(alternative: &Alternative, secret: &Secret) -> Result<Key, KeyError> 
         return Err(KeyError::Empty);
     }
     match &alternative.algorithm {
-        Algorithm::Hmac(sha) => State::hmac(*sha, &decoded()?).map(Key::Mac).ok_or(KeyError::Empty),
+        Algorithm::Hmac(sha) => prepare_mac(*sha, alternative, secret),
         Algorithm::Digest(sha) => {
             Ok(Key::Digest { start: State::digest(*sha), secret: Secret::new(decoded()?.to_vec()) })
         }
@@ -185,6 +203,20 @@ fn prepare(alternative: &Alternative, secret: &Secret) -> Result<Key, KeyError> 
             public(&uses, &alternative.key, secret)
         }
     }
+}
+
+/// One MAC for each way in which the secret can be a key; it must fit at least one.
+fn prepare_mac(sha: Sha, alternative: &Alternative, secret: &Secret) -> Result<Key, KeyError> {
+    let mut first_error = KeyError::Empty;
+    let mut states: SmallVec<[State; 1]> = SmallVec::new();
+    for form in alternative.further_keys.iter().rev().chain([&alternative.key]) {
+        match form.decode(secret) {
+            Ok(key) => states.extend(State::hmac(sha, &key)),
+            Err(error) => first_error = error,
+        }
+    }
+    states.reverse();
+    if states.is_empty() { Err(first_error) } else { Ok(Key::Mac(states)) }
 }
 
 /// Either MACs or public keys, by the sender's algorithms alone: a public key can never become a HMAC's key.
@@ -215,7 +247,7 @@ mod tests {
     fn scheme(algorithm: Algorithm, encoding: KeyEncoding, strip: Option<&str>) -> Scheme {
         let mut alternative = Alternative::new("header:x".parse().unwrap(), "{body}".parse().unwrap());
         alternative.algorithm = algorithm;
-        alternative.key = KeyForm { encoding, strip_prefix: strip.map(str::to_owned) };
+        alternative.key = KeyForm { encoding, strip_prefix: strip.map(str::to_owned), ..KeyForm::default() };
         Scheme { alternatives: vec![alternative] }
     }
 

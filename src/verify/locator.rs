@@ -12,6 +12,10 @@ use http::HeaderName;
 pub enum Location {
     /// A request header.
     Header(HeaderName),
+    /// Any of several request headers; those that are there count as one list, separated by commas.
+    Headers(Vec<HeaderName>),
+    /// Every request header that has this name and a number behind it, as one list too.
+    Numbered(String),
     /// A parameter of the target's query, percent-decoded.
     Query(String),
     /// A field of an `application/x-www-form-urlencoded` body, percent-decoded.
@@ -128,12 +132,16 @@ impl FromStr for Locator {
         match text {
             "body" => Ok(Self::Body),
             "signed" => Ok(Self::Signed),
-            _ => text.parse().map(|location| match location {
-                Location::Header(name) => Self::Header(name),
-                Location::Query(name) => Self::Query(name),
-                Location::Form(name) => Self::Form(name),
-                Location::Json(pointer) => Self::Json(pointer),
-            }),
+            _ => match text.parse()? {
+                Location::Header(name) => Ok(Self::Header(name)),
+                Location::Query(name) => Ok(Self::Query(name)),
+                Location::Form(name) => Ok(Self::Form(name)),
+                Location::Json(pointer) => Ok(Self::Json(pointer)),
+                // Neither has a text form.
+                Location::Headers(_) | Location::Numbered(_) => {
+                    Err(LocatorError::new(text, "one header at a time; join several with `|`"))
+                }
+            },
         }
     }
 }
@@ -151,6 +159,11 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Header(name) => write!(f, "header:{name}"),
+            Self::Headers(names) => {
+                let names: Vec<&str> = names.iter().map(HeaderName::as_str).collect();
+                write!(f, "header:{}", names.join(" or "))
+            }
+            Self::Numbered(prefix) => write!(f, "header:{prefix}*"),
             Self::Query(name) => write!(f, "query:{name}"),
             Self::Form(name) => write!(f, "form:{name}"),
             Self::Json(pointer) => write!(f, "json:{pointer}"),

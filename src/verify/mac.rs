@@ -1,6 +1,7 @@
 //! Running HMACs and digests of the SHA family behind one type, so that bytes can be fed as they come.
 
 use hmac::{Hmac, KeyInit, Mac};
+use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
@@ -19,6 +20,7 @@ pub(crate) enum State {
     HmacSha256(Hmac<Sha256>),
     HmacSha384(Hmac<Sha384>),
     HmacSha512(Hmac<Sha512>),
+    Md5(Md5),
     Sha1(Sha1),
     Sha256(Sha256),
     Sha384(Sha384),
@@ -26,9 +28,10 @@ pub(crate) enum State {
 }
 
 impl State {
-    /// A HMAC with this key, before its first byte. `None` cannot happen: HMAC takes keys of every length.
+    /// A HMAC with this key, before its first byte. `None` for MD5, of which no sender makes one; keys may have any length.
     pub(crate) fn hmac(sha: Sha, key: &[u8]) -> Option<Self> {
         match sha {
+            Sha::Md5 => None,
             Sha::Sha1 => Hmac::new_from_slice(key).ok().map(Self::HmacSha1),
             Sha::Sha256 => Hmac::new_from_slice(key).ok().map(Self::HmacSha256),
             Sha::Sha384 => Hmac::new_from_slice(key).ok().map(Self::HmacSha384),
@@ -39,6 +42,7 @@ impl State {
     /// A plain digest before its first byte.
     pub(crate) fn digest(sha: Sha) -> Self {
         match sha {
+            Sha::Md5 => Self::Md5(Md5::new()),
             Sha::Sha1 => Self::Sha1(Sha1::new()),
             Sha::Sha256 => Self::Sha256(Sha256::new()),
             Sha::Sha384 => Self::Sha384(Sha384::new()),
@@ -53,6 +57,7 @@ impl State {
             Self::HmacSha256(mac) => Bytes::from_slice(&mac.finalize().into_bytes()),
             Self::HmacSha384(mac) => Bytes::from_slice(&mac.finalize().into_bytes()),
             Self::HmacSha512(mac) => Bytes::from_slice(&mac.finalize().into_bytes()),
+            Self::Md5(digest) => Bytes::from_slice(&digest.finalize()),
             Self::Sha1(digest) => Bytes::from_slice(&digest.finalize()),
             Self::Sha256(digest) => Bytes::from_slice(&digest.finalize()),
             Self::Sha384(digest) => Bytes::from_slice(&digest.finalize()),
@@ -80,6 +85,7 @@ impl Sink for State {
             Self::HmacSha256(mac) => mac.update(bytes),
             Self::HmacSha384(mac) => mac.update(bytes),
             Self::HmacSha512(mac) => mac.update(bytes),
+            Self::Md5(digest) => digest.update(bytes),
             Self::Sha1(digest) => digest.update(bytes),
             Self::Sha256(digest) => digest.update(bytes),
             Self::Sha384(digest) => digest.update(bytes),
@@ -138,7 +144,7 @@ mod tests {
 
     #[test]
     fn every_digest_has_its_length() {
-        for sha in [Sha::Sha1, Sha::Sha256, Sha::Sha384, Sha::Sha512] {
+        for sha in [Sha::Md5, Sha::Sha1, Sha::Sha256, Sha::Sha384, Sha::Sha512] {
             assert_eq!(digest(sha, b"").len(), sha.length());
         }
         assert_eq!(digest(Sha::Sha256, b"abc").as_slice(), sha256(b"abc"));

@@ -10,12 +10,14 @@ mod delivery;
 mod der;
 mod encoding;
 mod event;
+mod filter;
 mod form;
 mod json;
 mod jwt;
 mod keys;
 mod locator;
 mod mac;
+mod multipart;
 mod private_key;
 mod problems;
 mod public_key;
@@ -33,13 +35,14 @@ mod verification;
 mod tests;
 
 pub use delivery::Head;
+pub use filter::Filter;
 pub use event::{Event, EventKey, EventSpec, MissingPart, event, event_key};
 pub use keys::{KeyError, Keys};
 pub use locator::{Location, Locator, LocatorError, Pointer};
 pub use rejection::Rejection;
 pub use scheme::{
     Algorithm, Alternative, BodyDigest, BodyForm, BodyHashClaim, Condition, Encoding, JwtAlgorithm, JwtForm,
-    KeyEncoding, KeyForm, Layout, Scheme, Sha, SignatureForm, Subject, Test, TimeUnit, TimestampForm,
+    KeyEncoding, KeyForm, Layout, PairsForm, Scheme, Sha, SignatureForm, Subject, Test, TimeUnit, TimestampForm,
     TimestampSource, UnknownWord, UrlForm,
 };
 pub use template::{Part, Template, TemplateError};

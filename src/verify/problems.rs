@@ -45,7 +45,7 @@ impl Alternative {
             }
         };
         let part = |wanted: fn(&Part) -> bool| {
-            self.signed.iter().any(|template| template.parts().iter().any(wanted))
+            self.signed.iter().any(|template| template.leaves().any(wanted))
         };
         let token_like = matches!(self.algorithm, Algorithm::Token | Algorithm::Basic);
 
@@ -75,17 +75,34 @@ impl Alternative {
         );
         wrong(
             part(|part| matches!(part, Part::Pair(_)))
-                && !matches!(self.signature.layout, Layout::Pairs { .. }),
+                && !matches!(self.signature.layout, Layout::Pairs(_)),
             "{pair:NAME} needs a signature that is written in pairs",
         );
+        let hmac = matches!(self.algorithm, Algorithm::Hmac(_));
+        wrong(!self.further_keys.is_empty() && !hmac, "several forms of the key are for HMAC only");
+        wrong(
+            (self.sort_parts || self.prehash.is_some()) && !self.signs_template(),
+            "`sort_parts` and `prehash` belong to a signed template",
+        );
+        if let Some(pointer) = &self.each {
+            wrong(!pointer.is_many(), "`each` leads to several elements: one step of it is `*`");
+            wrong(
+                self.signature.location.is_in_head() || self.timestamp.is_some() || self.body_digest.is_some(),
+                "under `each` the signature stands in each element, and nothing beside it",
+            );
+        }
+        wrong(
+            matches!(self.signature.location, Location::Json(ref pointer) if pointer.is_many()) && !token_like,
+            "a signature stands in one place; for elements that carry one each there is `each`",
+        );
         let names_time = match &self.signature.layout {
-            Layout::Pairs { timestamp, .. } => timestamp.is_some(),
+            Layout::Pairs(pairs) => pairs.timestamp.is_some(),
             Layout::Positional { .. } => true,
             Layout::Single | Layout::List { .. } | Layout::Versioned { .. } => false,
         };
         if let Some(timestamp) = &self.timestamp {
             let signed = |wanted: &dyn Fn(&Part) -> bool| {
-                self.signed.iter().all(|template| template.parts().iter().any(wanted))
+                self.signed.iter().all(|template| template.leaves().any(wanted))
             };
             match &timestamp.source {
                 TimestampSource::Signature => {
@@ -131,7 +148,7 @@ impl Alternative {
                 (Location::Query(name), Part::QueryParameter(signed)) => name == signed,
                 _ => false,
             };
-            let signed = self.signed.iter().all(|template| template.parts().iter().any(covers));
+            let signed = self.signed.iter().all(|template| template.leaves().any(covers));
             wrong(!signed, "the body's digest is not part of what is signed, so anyone could write another");
         }
         wrong(

@@ -1,7 +1,6 @@
 //! How one sender signs, as plain data: what the provider language of a catalogue file is read into.
 
 use std::fmt;
-use std::str::FromStr;
 
 use http::HeaderName;
 
@@ -16,11 +15,42 @@ pub struct Scheme {
 }
 
 impl Scheme {
+    /// The form field that holds the JSON, if the body is a form.
+    #[must_use]
+    pub fn document(&self) -> Option<&str> {
+        self.alternatives.first()?.document.as_deref()
+    }
+
+    /// The same with the values of its settings in their places; a setting without a value stays.
+    #[must_use]
+    pub fn with_settings(&self, value: &dyn Fn(&str) -> Option<String>) -> Self {
+        let filled = |form: &Alternative| Alternative {
+            signed: form.signed.iter().map(|template| template.with_settings(value)).collect(),
+            ..form.clone()
+        };
+        Self { alternatives: self.alternatives.iter().map(filled).collect() }
+    }
+
+    /// The names of the settings that its templates sign.
+    pub fn settings(&self) -> impl Iterator<Item = &str> {
+        let signed = self.alternatives.iter().flat_map(|form| &form.signed);
+        signed.flat_map(Template::leaves).filter_map(|part| match part {
+            Part::Setting(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Whether the form can be chosen only once the body is there.
+    pub(crate) fn needs_body_to_choose(&self) -> bool {
+        let mut conditions = self.alternatives.iter().flat_map(|form| &form.when);
+        conditions.any(|condition| matches!(condition.subject, Subject::Json(_)))
+    }
+
     /// Whether any form signs the URL, so that [`super::Head::origin`] has to be known.
     #[must_use]
     pub fn signs_url(&self) -> bool {
         let signed = self.alternatives.iter().flat_map(|form| &form.signed);
-        signed.flat_map(Template::parts).any(|part| matches!(part, Part::Url))
+        signed.flat_map(Template::leaves).any(|part| matches!(part, Part::Url | Part::UrlWithoutQuery))
     }
 }
 
@@ -35,9 +65,19 @@ pub struct Alternative {
     pub algorithm: Algorithm,
     /// How the stored secret becomes the key.
     pub key: KeyForm,
+    /// Further ways in which the stored secret may become a key; each that it fits is tried. Only for HMAC.
+    pub further_keys: Vec<KeyForm>,
     /// The signed bytes. Several are variants of the same content that this sender is known to sign; any may fit.
     /// Empty for tokens, Basic and JWT, which sign no template.
     pub signed: Vec<Template>,
+    /// Whether the values of the template are put in order, byte by byte, before they are joined.
+    pub sort_parts: bool,
+    /// A digest that the sender takes of the signed bytes before it signs that.
+    pub prehash: Option<Sha>,
+    /// Where the elements stand of which each carries and proves its own signature; every one has to.
+    pub each: Option<Pointer>,
+    /// The form field that holds the JSON, if the body is a form.
+    pub document: Option<String>,
     /// Set where this sender is known not to sign the body, so that no template leaves it out by mistake.
     pub unsigned_body: bool,
     /// Which bytes `{body}` and the body's digests mean.
@@ -66,6 +106,8 @@ pub enum Subject {
     Header(HeaderName),
     /// A parameter of the query.
     Query(String),
+    /// A value of the JSON body. A scheme that asks for one is chosen once the body is there.
+    Json(Pointer),
 }
 
 /// What a [`Condition`] asks.
@@ -79,6 +121,8 @@ pub enum Test {
     Equals(String),
     /// It is there once and its value starts with this, in either letter case.
     StartsWith(String),
+    /// It is there once and its value has this many bytes.
+    Length(usize),
 }
 
 /// Where the signature stands and how it is written.
@@ -100,14 +144,7 @@ pub enum Layout {
     /// The whole text is one signature.
     Single,
     /// `t=1700000000,v1=abc,v1=def`: named items; spaces around them do not count.
-    Pairs {
-        /// What separates the items, usually `,`.
-        separator: char,
-        /// The name of the items that are signatures. Items of other names are ignored.
-        signature: String,
-        /// The name of the item that is the send time.
-        timestamp: Option<String>,
-    },
+    Pairs(PairsForm),
     /// `abc, def`: every item is a signature; spaces around them do not count.
     List {
         /// What separates the items.
@@ -127,6 +164,19 @@ pub enum Layout {
     },
 }
 
+/// How a text of named items is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairsForm {
+    /// What separates the items, usually `,`. Each character is a separator of its own.
+    pub separators: String,
+    /// What stands between an item's name and its value, usually `=`.
+    pub mark: char,
+    /// The name of the items that are signatures, or `*` for every item. Items of other names are ignored.
+    pub signature: String,
+    /// The name of the item that is the send time.
+    pub timestamp: Option<String>,
+}
+
 /// How bytes are written as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
@@ -136,6 +186,8 @@ pub enum Encoding {
     Base64,
     /// Base64 with `-` and `_`, padded or not.
     Base64Url,
+    /// Base64 of the hexadecimal text.
+    Base64Hex,
     /// The text itself: tokens, JWT.
     Text,
 }
@@ -145,7 +197,7 @@ pub enum Encoding {
 pub enum Algorithm {
     /// HMAC (RFC 2104): `hmac-sha1`, `hmac-sha256`, `hmac-sha384`, `hmac-sha512`.
     Hmac(Sha),
-    /// A plain digest over a template that holds `{secret}`: `sha1`, `sha256`, `sha384`, `sha512`.
+    /// A plain digest over a template that holds `{secret}`: `md5`, `sha1`, `sha256`, `sha384`, `sha512`.
     Digest(Sha),
     /// `ed25519` (RFC 8032).
     Ed25519,
@@ -166,9 +218,11 @@ pub enum Algorithm {
     Jwt(JwtForm),
 }
 
-/// A member of the SHA family.
+/// A hash function: a member of the SHA family, or its predecessor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sha {
+    /// MD5 (RFC 1321), 16 bytes: broken, and only for the plain digests of senders that never moved on.
+    Md5,
     /// SHA-1, 20 bytes.
     Sha1,
     /// SHA-256, 32 bytes.
@@ -231,6 +285,12 @@ pub struct KeyForm {
     pub encoding: KeyEncoding,
     /// Taken off the front if it is there, before decoding.
     pub strip_prefix: Option<String>,
+    /// Whether the text is put into Unicode normalization form KD before anything else (UAX #15).
+    pub nfkd: bool,
+    /// Put behind the decoded key.
+    pub suffix: String,
+    /// A digest that is taken of the decoded key and is the key then.
+    pub digest: Option<Sha>,
 }
 
 /// How a key's bytes are written.
@@ -327,7 +387,12 @@ impl Alternative {
             },
             algorithm: Algorithm::Hmac(Sha::Sha256),
             key: KeyForm::default(),
+            further_keys: Vec::new(),
             signed: vec![signed],
+            sort_parts: false,
+            prehash: None,
+            each: None,
+            document: None,
             unsigned_body: false,
             body: BodyForm::Wire,
             body_digest: None,
@@ -339,7 +404,7 @@ impl Alternative {
 
 impl Default for KeyForm {
     fn default() -> Self {
-        Self { encoding: KeyEncoding::Utf8, strip_prefix: None }
+        Self { encoding: KeyEncoding::Utf8, strip_prefix: None, nfkd: false, suffix: String::new(), digest: None }
     }
 }
 
@@ -348,6 +413,7 @@ impl Sha {
     #[must_use]
     pub fn length(self) -> usize {
         match self {
+            Self::Md5 => 16,
             Self::Sha1 => 20,
             Self::Sha256 => 32,
             Self::Sha384 => 48,
@@ -381,6 +447,10 @@ pub struct UnknownWord {
 }
 
 impl UnknownWord {
+    pub(crate) fn new(word: &str, known: &'static [&'static str]) -> Self {
+        Self { word: word.to_owned(), known }
+    }
+
     /// The words that would have been understood.
     #[must_use]
     pub fn known(&self) -> &'static [&'static str] {
@@ -404,24 +474,26 @@ macro_rules! words {
             pub const WORDS: &'static [&'static str] = &[$($word),+];
         }
 
-        impl FromStr for $type {
-            type Err = UnknownWord;
+        impl std::str::FromStr for $type {
+            type Err = $crate::verify::UnknownWord;
 
-            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+            fn from_str(word: &str) -> Result<Self, $crate::verify::UnknownWord> {
                 match word {
                     $($word => Ok($value),)+
-                    _ => Err(UnknownWord { word: word.to_owned(), known: Self::WORDS }),
+                    _ => Err($crate::verify::UnknownWord::new(word, Self::WORDS)),
                 }
             }
         }
     };
 }
+pub(crate) use words;
 
 words!(Algorithm {
     "hmac-sha1" => Self::Hmac(Sha::Sha1),
     "hmac-sha256" => Self::Hmac(Sha::Sha256),
     "hmac-sha384" => Self::Hmac(Sha::Sha384),
     "hmac-sha512" => Self::Hmac(Sha::Sha512),
+    "md5" => Self::Digest(Sha::Md5),
     "sha1" => Self::Digest(Sha::Sha1),
     "sha256" => Self::Digest(Sha::Sha256),
     "sha384" => Self::Digest(Sha::Sha384),
@@ -452,6 +524,7 @@ words!(Encoding {
     "hex" => Self::Hex,
     "base64" => Self::Base64,
     "base64url" => Self::Base64Url,
+    "base64_hex" => Self::Base64Hex,
     "text" => Self::Text,
 });
 
@@ -494,7 +567,7 @@ mod tests {
             assert!(word.parse::<Algorithm>().is_ok(), "{word}");
         }
         assert_eq!("none".parse::<JwtAlgorithm>().unwrap_err().known(), JwtAlgorithm::WORDS);
-        let error = "md5".parse::<Sha>().unwrap_err().to_string();
-        assert_eq!(error, "`md5` is not one of sha1, sha256, sha384, sha512");
+        let error = "md4".parse::<Sha>().unwrap_err().to_string();
+        assert_eq!(error, "`md4` is not one of sha1, sha256, sha384, sha512");
     }
 }

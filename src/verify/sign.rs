@@ -6,23 +6,24 @@ use base64::Engine as _;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 use crate::time::UnixTime;
 
 use super::body::{Body, Place};
 use super::choose::choose;
-use super::content::{self, Context, SecretSink, UrlVariant};
+use super::content::{self, Context, UrlVariant};
 use super::delivery::Head;
 use super::encoding::{BASE64, encode};
-use super::locator::{Location, Step};
+use super::locator::{Location, Pointer, Step};
 use super::mac::{self, Sink, State};
 use super::private_key;
 use super::public_key::Use;
 use super::scheme::{
     Algorithm, Alternative, Encoding, JwtForm, Layout, Scheme, Subject, Test, TimestampSource,
 };
-use super::template::Part;
+use super::template::{Part, Template};
 use super::timestamp;
 
 /// What is to be signed.
@@ -81,7 +82,7 @@ pub fn sign(scheme: &Scheme, secret: &Secret, request: &SignRequest<'_>) -> Resu
         let mut draft = draft.clone();
         match draft.sign(form, secret, request) {
             // The receiver must take it for this form as well.
-            Ok(()) if choose(scheme, &draft.head(request)).is_ok_and(|(chosen, _)| chosen == index) => {
+            Ok(()) if choose(scheme, &draft.head(request), &draft.body).is_ok_and(|(chosen, _)| chosen == index) => {
                 let url = format!("{}{}", draft.origin, draft.target);
                 return Ok(Signed { headers: draft.added, url, body: draft.body });
             }
@@ -134,9 +135,11 @@ impl Draft {
         self.add_marks(alternative)?;
         let id = request.id.map_or_else(|| format!("msg_{}", request.timestamp.millis()), str::to_owned);
         let time = self.write_timestamp(alternative, request)?;
-        let parts = alternative.signed.first().map_or(&[][..], |template| template.parts());
+        if let Some(pointer) = &alternative.each {
+            return self.sign_each(pointer, alternative, secret, request);
+        }
         let mut pairs = Vec::new();
-        for part in parts {
+        for part in alternative.signed.first().into_iter().flat_map(Template::leaves) {
             match part {
                 Part::Header(name) if !self.headers.contains_key(name) => self.add_header(name, &id)?,
                 Part::Pair(name) => pairs.push((name.clone(), id.clone())),
@@ -153,8 +156,12 @@ impl Draft {
             }
             Algorithm::Jwt(form) => self.token(form, alternative, secret, request)?,
             _ => {
+                let mark = match &alternative.signature.layout {
+                    Layout::Pairs(form) => form.mark,
+                    _ => '=',
+                };
                 let beside: Vec<String> =
-                    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                    pairs.iter().map(|(name, value)| format!("{name}{mark}{value}")).collect();
                 let signature = self.signature(
                     alternative,
                     secret,
@@ -167,6 +174,31 @@ impl Draft {
         };
         let text = lay_out(alternative, &text, time.as_deref(), &pairs);
         self.put(&alternative.signature.location, &text, alternative.covers_body())
+    }
+
+    /// Signs every element by itself and puts each signature into its element.
+    fn sign_each(
+        &mut self,
+        pointer: &Pointer,
+        alternative: &Alternative,
+        secret: &Secret,
+        request: &SignRequest<'_>,
+    ) -> Result<(), SignError> {
+        let mut tree: Value = serde_json::from_slice(&self.body)
+            .map_err(|_| SignError::Lacks("a JSON body whose elements are signed".to_owned()))?;
+        let single = Alternative { each: None, ..alternative.clone() };
+        let elements = elements_at(&mut tree, pointer.steps());
+        if elements.is_empty() {
+            return Err(SignError::Lacks(format!("an element at json:{pointer}")));
+        }
+        for element in elements {
+            let mut draft = Self { body: element.to_string().into_bytes(), ..self.clone() };
+            draft.sign(&single, secret, request)?;
+            *element = serde_json::from_slice(&draft.body)
+                .map_err(|_| SignError::Lacks("an element that stays JSON".to_owned()))?;
+        }
+        self.body = tree.to_string().into_bytes();
+        Ok(())
     }
 
     fn head<'h>(&'h self, request: &'h SignRequest<'_>) -> Head<'h> {
@@ -182,7 +214,7 @@ impl Draft {
     fn has_marks(&self, alternative: &Alternative, request: &SignRequest<'_>) -> bool {
         let head = self.head(request);
         let signature = &alternative.signature.location;
-        alternative.when.iter().all(|condition| condition.subject.is_at(signature) || condition.holds(&head))
+        alternative.when.iter().all(|condition| condition.subject.is_at(signature) || condition.holds(alternative.document.as_deref(), &head, &self.body))
     }
 
     /// Adds the headers by which the receiver knows this form.
@@ -257,20 +289,21 @@ impl Draft {
             alternative.signed.first().ok_or(SignError::Unsupported("a scheme without `signed`"))?;
         let key = || alternative.key.decode(secret).map_err(key_error);
         let lacks = |rejection: super::Rejection| SignError::Lacks(rejection.to_string());
-        let state = match &alternative.algorithm {
-            Algorithm::Hmac(sha) => State::hmac(*sha, &key()?),
-            Algorithm::Digest(sha) => Some(State::digest(*sha)),
+        let message = |secret: Option<&Zeroizing<Vec<u8>>>| {
+            content::message(template.parts(), &context, secret.map(|key| key.as_slice())).map_err(lacks)
+        };
+        let keyed = match &alternative.algorithm {
+            Algorithm::Hmac(sha) => Some((State::hmac(*sha, &key()?), message(None)?)),
+            Algorithm::Digest(sha) => Some((Some(State::digest(*sha)), message(Some(&key()?))?)),
             _ => None,
         };
-        if let Some(state) = state {
-            let mut sink = Keyed { state, key: &key()? };
-            content::write(template.parts(), &context, &mut sink).map_err(lacks)?;
-            return Ok(sink.state.finish().into_vec());
+        if let Some((state, message)) = keyed {
+            let mut state = state.ok_or(SignError::Unsupported("this key"))?;
+            state.write(&message);
+            return Ok(state.finish().into_vec());
         }
         let wanted = Use::of(&alternative.algorithm).ok_or(SignError::Unsupported("this algorithm"))?;
-        let mut message = Vec::new();
-        content::write(template.parts(), &context, &mut message).map_err(lacks)?;
-        private_key::sign(secret.expose(), wanted, &message)
+        private_key::sign(secret.expose(), wanted, &message(None)?)
     }
 
     fn token(
@@ -319,6 +352,14 @@ impl Draft {
     fn put(&mut self, location: &Location, text: &str, body_is_signed: bool) -> Result<(), SignError> {
         match location {
             Location::Header(name) => self.add_header(name, text),
+            Location::Headers(names) => {
+                let first = names.first().ok_or(SignError::Unsupported("a signature without a place"))?;
+                self.add_header(first, text)
+            }
+            Location::Numbered(prefix) => {
+                let name = format!("{prefix}1").parse::<HeaderName>();
+                self.add_header(&name.map_err(|_| SignError::Unsupported("a signature in such a header"))?, text)
+            }
             Location::Query(name) => {
                 let mark = if self.target.contains('?') { '&' } else { '?' };
                 self.target.push(mark);
@@ -366,37 +407,36 @@ impl Draft {
     }
 }
 
+/// The values that a pointer leads to.
+fn elements_at<'v>(value: &'v mut Value, steps: &[Step]) -> Vec<&'v mut Value> {
+    let Some((step, rest)) = steps.split_first() else { return vec![value] };
+    match (value, step) {
+        (Value::Object(map), Step::Key(key)) => {
+            map.get_mut(key.as_str()).map_or_else(Vec::new, |member| elements_at(member, rest))
+        }
+        (Value::Array(list), Step::Every) => list.iter_mut().flat_map(|one| elements_at(one, rest)).collect(),
+        (Value::Array(list), Step::Key(index)) => {
+            let element = index.parse::<usize>().ok().and_then(|index| list.get_mut(index));
+            element.map_or_else(Vec::new, |element| elements_at(element, rest))
+        }
+        _ => Vec::new(),
+    }
+}
+
 impl Subject {
     fn is_at(&self, location: &Location) -> bool {
         match (self, location) {
             (Self::Header(subject), Location::Header(name)) => subject == name,
+            (Self::Header(subject), Location::Headers(names)) => names.contains(subject),
             (Self::Query(subject), Location::Query(name)) => subject == name,
             _ => false,
         }
     }
 }
 
-/// A hash that knows its key, for plain digests.
-struct Keyed<'k> {
-    state: State,
-    key: &'k [u8],
-}
-
-impl Sink for Keyed<'_> {
-    fn write(&mut self, bytes: &[u8]) {
-        self.state.write(bytes);
-    }
-}
-
-impl SecretSink for Keyed<'_> {
-    fn write_secret(&mut self) {
-        self.state.write(self.key);
-    }
-}
-
 fn separator(alternative: &Alternative) -> String {
-    match alternative.signature.layout {
-        Layout::Pairs { separator, .. } => separator.to_string(),
+    match &alternative.signature.layout {
+        Layout::Pairs(pairs) => pairs.separators.chars().take(1).collect(),
         _ => String::new(),
     }
 }
@@ -413,11 +453,13 @@ fn lay_out(
     };
     let text = match &alternative.signature.layout {
         Layout::Single | Layout::List { .. } => signature.to_owned(),
-        Layout::Pairs { separator, signature: name, timestamp } => {
-            let time = timestamp.iter().zip(time).map(|(name, time)| format!("{name}={time}"));
-            let beside = pairs.iter().map(|(name, value)| format!("{name}={value}"));
-            let all: Vec<String> = time.chain(beside).chain([format!("{name}={signature}")]).collect();
-            all.join(&separator.to_string())
+        Layout::Pairs(form) => {
+            let mark = form.mark;
+            let time = form.timestamp.iter().zip(time).map(|(name, time)| format!("{name}{mark}{time}"));
+            let beside = pairs.iter().map(|(name, value)| format!("{name}{mark}{value}"));
+            let name = if form.signature == "*" { "key" } else { &form.signature };
+            let all: Vec<String> = time.chain(beside).chain([format!("{name}{mark}{signature}")]).collect();
+            all.join(&separator(alternative))
         }
         Layout::Versioned { versions, .. } => {
             format!("{},{signature}", versions.first().map_or("", String::as_str))

@@ -4,10 +4,14 @@ use smallvec::SmallVec;
 
 use super::encoding::{self, Bytes};
 use super::rejection::Rejection;
-use super::scheme::{Algorithm, Layout, SignatureForm};
+use super::public_key::Use;
+use super::scheme::{Algorithm, Layout, PairsForm, SignatureForm};
 
-/// Rotation doubles a signature, two forms double it again; sixteen are more than any sender sends.
-const MOST_SIGNATURES: usize = 16;
+/// DocuSign signs with up to a hundred keys at once; nobody sends more.
+const MOST_SIGNATURES: usize = 100;
+
+/// Checking a public key's signature is dear; rotation doubles one and two forms double it again.
+const MOST_PUBLIC_SIGNATURES: usize = 16;
 
 /// A longer text is no signature: sixteen of RSA's longest, and any JWT that names an event, are shorter.
 const LONGEST: usize = 16 * 1024;
@@ -41,17 +45,13 @@ pub(crate) fn read<'t>(form: &SignatureForm, text: &'t str) -> Result<SignatureT
     let whole = strip(text, &form.prefix)?;
     let (found, timestamp) = match &form.layout {
         Layout::Single | Layout::List { .. } => (SmallVec::from_slice(&[whole]), None),
-        Layout::Pairs { separator, signature, timestamp } => {
-            let values = items(whole, *separator).filter_map(|item| item.split_once('='));
-            let values =
-                values.filter(|(name, _)| name.trim() == signature).map(|(_, value)| Ok(value.trim()));
-            let time = match timestamp {
-                Some(name) => {
-                    pair(whole, *separator, name).map_err(|Repeated| Rejection::TimestampMalformed)?
-                }
+        Layout::Pairs(pairs) => {
+            let values = pairs.items(whole).filter(|(name, _)| pairs.signature == "*" || *name == pairs.signature);
+            let time = match &pairs.timestamp {
+                Some(name) => pairs.find(whole, name).map_err(|Repeated| Rejection::TimestampMalformed)?,
                 None => None,
             };
-            (bounded(values)?, time)
+            (bounded(values.map(|(_, value)| Ok(value)))?, time)
         }
         Layout::Versioned { separator, versions } => {
             let items =
@@ -71,17 +71,24 @@ pub(crate) fn read<'t>(form: &SignatureForm, text: &'t str) -> Result<SignatureT
     Ok(SignatureText { whole, items: found, timestamp })
 }
 
-/// The value of the pair of this name.
-pub(crate) fn pair<'t>(text: &'t str, separator: char, name: &str) -> Result<Option<&'t str>, Repeated> {
-    let pairs = items(text, separator).filter_map(|item| item.split_once('='));
-    let mut values = pairs.filter(|(found, _)| found.trim() == name).map(|(_, value)| value.trim());
-    match (values.next(), values.next()) {
-        (value, None) => Ok(value),
-        (_, Some(_)) => Err(Repeated),
+impl PairsForm {
+    /// The names and values in the text.
+    fn items<'t>(&self, text: &'t str) -> impl Iterator<Item = (&'t str, &'t str)> {
+        let items = text.split(|character| self.separators.contains(character));
+        let items = items.map(str::trim).filter_map(|item| item.split_once(self.mark));
+        items.map(|(name, value)| (name.trim(), value.trim()))
+    }
+
+    /// The value of this name. It may stand several times if it is the same each time, as in a rotation that repeats
+    /// the whole text for each secret.
+    pub(crate) fn find<'t>(&self, text: &'t str, name: &str) -> Result<Option<&'t str>, Repeated> {
+        let mut values = self.items(text).filter(|(found, _)| *found == name).map(|(_, value)| value);
+        let first = values.next();
+        if values.all(|value| Some(value) == first) { Ok(first) } else { Err(Repeated) }
     }
 }
 
-/// A pair that may stand once stands several times.
+/// A pair that may have one value has several.
 #[derive(Debug)]
 pub(crate) struct Repeated;
 
@@ -101,6 +108,9 @@ pub(crate) fn decode(
         | Algorithm::Basic
         | Algorithm::Jwt(_) => None,
     };
+    if Use::of(algorithm).is_some() && text.items.len() > MOST_PUBLIC_SIGNATURES {
+        return Err(malformed("it holds more than 16 signatures"));
+    }
     let decoded = text.items.iter().map(|item| {
         let bytes =
             encoding::decode(item, form.encoding).ok_or(malformed("it is not written in its encoding"))?;
@@ -129,7 +139,7 @@ fn bounded<'t>(
 ) -> Result<SmallVec<[&'t str; 2]>, Rejection> {
     let items: SmallVec<[&str; 2]> =
         items.take(MOST_SIGNATURES.saturating_add(1)).collect::<Result<_, Rejection>>()?;
-    if items.len() > MOST_SIGNATURES { Err(malformed("it holds more than 16 signatures")) } else { Ok(items) }
+    if items.len() > MOST_SIGNATURES { Err(malformed("it holds more than 100 signatures")) } else { Ok(items) }
 }
 
 #[cfg(test)]
@@ -148,7 +158,8 @@ mod tests {
     }
 
     fn pairs() -> Layout {
-        Layout::Pairs { separator: ',', signature: "v1".into(), timestamp: Some("t".into()) }
+        let (separators, signature) = (",".into(), "v1".into());
+        Layout::Pairs(PairsForm { separators, mark: '=', signature, timestamp: Some("t".into()) })
     }
 
     fn versioned() -> Layout {
@@ -197,10 +208,28 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_signatures_are_tried_and_seventeen_are_refused() {
+    fn a_hundred_signatures_are_tried_but_of_public_keys_sixteen() {
         let text = |count| vec!["v1=ab"; count].join(",");
-        assert_eq!(read(&form("", pairs()), &text(16)).unwrap().items.len(), 16);
-        assert!(read(&form("", pairs()), &text(17)).is_err());
+        assert_eq!(read(&form("", pairs()), &text(100)).unwrap().items.len(), 100);
+        assert!(read(&form("", pairs()), &text(101)).is_err());
+        let public = |count| {
+            let text = text(count);
+            decode(&form("", pairs()), &Algorithm::RsaPkcs1(crate::verify::Sha::Sha256), &read(&form("", pairs()), &text).unwrap())
+                .map(|candidates| candidates.len())
+        };
+        assert_eq!(public(16), Ok(16));
+        assert!(public(17).is_err());
+    }
+
+    #[test]
+    fn pairs_may_be_written_in_other_ways() {
+        let layout = |separators: &str, mark, signature: &str| {
+            let (separators, signature) = (separators.to_owned(), signature.to_owned());
+            Layout::Pairs(PairsForm { separators, mark, signature, timestamp: Some("t".into()) })
+        };
+        assert_eq!(parts(&form("", layout(", ", '=', "v1")), "t=1,v1=ab t=1,v1=cd"), (vec!["ab", "cd"], Some("1")));
+        assert_eq!(parts(&form("", layout("&", '|', "*")), "one|ab&two|cd"), (vec!["ab", "cd"], None));
+        assert_eq!(parts(&form("", layout(",", ':', "s0")), "t:1,s0:ab"), (vec!["ab"], Some("1")));
     }
 
     proptest! {

@@ -4,11 +4,16 @@ use std::fmt;
 use std::str::FromStr;
 
 use http::HeaderName;
+use smallvec::{SmallVec, smallvec};
 
+use super::filter::{self, Filter};
 use super::locator::Pointer;
 use super::scheme::{Encoding, Sha};
 
 /// What a sender signs, such as `{timestamp}.{body}`. Literal braces are doubled: `{{`, `}}`.
+///
+/// A placeholder may be followed by filters, `{query:data.id|lower}`, and a piece that falls away as a whole when a
+/// value in it is not there stands in `{[` and `]}`: `{[id:{query:id};]}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     parts: Vec<Part>,
@@ -37,6 +42,10 @@ pub enum Part {
     Path,
     /// `{query}`: the query without `?`, as received; nothing if there is none.
     Query,
+    /// `{target}`: path and query as they stand in the request line.
+    Target,
+    /// `{url_without_query}`: origin and path as the sender sees them.
+    UrlWithoutQuery,
     /// `{query:NAME}`: a parameter of the query, decoded.
     QueryParameter(String),
     /// `{form_sorted}`: Twilio's: every field's name and value, sorted by name, equal values of a name once.
@@ -45,8 +54,16 @@ pub enum Part {
     FormField(String),
     /// `{json:/pointer}`: a scalar of the JSON body; texts unescaped, numbers as received.
     Json(Pointer),
+    /// `{json_raw:/pointer}`: the bytes of any JSON value as they stand in the body.
+    JsonRaw(Pointer),
+    /// `{setting:NAME}`: a value that the route gives under `settings` and that is no secret.
+    Setting(String),
     /// `{secret}`: the key itself, only for plain digests.
     Secret,
+    /// `{SOURCE|filter|…}`: a value that the sender changes before it signs it.
+    Filtered(Box<Part>, Vec<Filter>),
+    /// `{[…]}`: left out as a whole when a value in it is not there.
+    Optional(Vec<Part>),
 }
 
 /// Why a text is no template.
@@ -65,7 +82,53 @@ impl Template {
     /// Whether it holds the whole body or a digest of it.
     #[must_use]
     pub fn covers_body(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Body | Part::BodyDigest(..) | Part::FormSorted))
+        self.leaves().any(|part| matches!(part, Part::Body | Part::BodyDigest(..) | Part::FormSorted))
+    }
+
+    /// The same with the values of its settings in their places; a setting without a value stays.
+    #[must_use]
+    pub fn with_settings(&self, value: &dyn Fn(&str) -> Option<String>) -> Self {
+        Self { parts: self.parts.iter().map(|part| part.with_settings(value)).collect() }
+    }
+
+    /// Its parts without the filters and brackets around them, in order.
+    pub fn leaves(&self) -> impl Iterator<Item = &Part> {
+        Leaves(smallvec![self.parts.iter()])
+    }
+}
+
+impl Part {
+    fn with_settings(&self, value: &dyn Fn(&str) -> Option<String>) -> Self {
+        match self {
+            Self::Setting(name) => value(name).map_or_else(|| self.clone(), Self::Literal),
+            Self::Filtered(part, filters) => {
+                Self::Filtered(Box::new(part.with_settings(value)), filters.clone())
+            }
+            Self::Optional(parts) => {
+                Self::Optional(parts.iter().map(|part| part.with_settings(value)).collect())
+            }
+            part => part.clone(),
+        }
+    }
+}
+
+/// Walks into filters and brackets. One level of either needs no allocation.
+struct Leaves<'t>(SmallVec<[std::slice::Iter<'t, Part>; 3]>);
+
+impl<'t> Iterator for Leaves<'t> {
+    type Item = &'t Part;
+
+    fn next(&mut self) -> Option<&'t Part> {
+        loop {
+            match self.0.last_mut()?.next() {
+                None => {
+                    self.0.pop();
+                }
+                Some(Part::Optional(parts)) => self.0.push(parts.iter()),
+                Some(Part::Filtered(part, _)) => self.0.push(std::slice::from_ref(&**part).iter()),
+                Some(leaf) => return Some(leaf),
+            }
+        }
     }
 }
 
@@ -73,39 +136,85 @@ impl FromStr for Template {
     type Err = TemplateError;
 
     fn from_str(text: &str) -> Result<Self, TemplateError> {
-        let mut parts = Vec::new();
-        let mut literal = String::new();
-        let mut rest = text;
-        while let Some(position) = rest.find(['{', '}']) {
-            let (before, from) = rest.split_at(position);
-            literal.push_str(before);
-            if let Some(after) = from.strip_prefix("{{") {
-                literal.push('{');
-                rest = after;
-            } else if let Some(after) = from.strip_prefix("}}") {
-                literal.push('}');
-                rest = after;
-            } else if let Some((name, after)) = from.strip_prefix('{').and_then(|from| from.split_once('}')) {
-                if !literal.is_empty() {
-                    parts.push(Part::Literal(std::mem::take(&mut literal)));
-                }
-                parts.push(placeholder(name)?);
-                rest = after;
-            } else {
-                return Err(TemplateError {
-                    why: "a brace stands alone; a literal one is doubled".to_owned(),
-                });
-            }
-        }
-        literal.push_str(rest);
-        if !literal.is_empty() {
-            parts.push(Part::Literal(literal));
+        let (parts, rest) = parse(text, false)?;
+        if !rest.is_empty() {
+            return Err(error("`]}` closes nothing"));
         }
         if parts.is_empty() {
-            return Err(TemplateError { why: "a template cannot be empty".to_owned() });
+            return Err(error("a template cannot be empty"));
         }
         Ok(Self { parts })
     }
+}
+
+/// Reads parts up to the end of the text or, inside brackets, up to `]}`. Gives what follows.
+fn parse(text: &str, bracketed: bool) -> Result<(Vec<Part>, &str), TemplateError> {
+    let mut parts = Vec::new();
+    let mut literal = String::new();
+    let mut rest = text;
+    while let Some(position) = rest.find(['{', '}', ']']) {
+        let (before, from) = rest.split_at(position);
+        literal.push_str(before);
+        if let Some(after) = from.strip_prefix("]}").filter(|_| bracketed) {
+            push_literal(&mut parts, &mut literal);
+            return Ok((parts, after));
+        }
+        if let Some(after) = from.strip_prefix(']') {
+            literal.push(']');
+            rest = after;
+        } else if let Some(after) = from.strip_prefix("{{") {
+            literal.push('{');
+            rest = after;
+        } else if let Some(after) = from.strip_prefix("}}") {
+            literal.push('}');
+            rest = after;
+        } else if let Some(after) = from.strip_prefix("{[") {
+            if bracketed {
+                return Err(error("`{[` inside `{[`: one level is all there is"));
+            }
+            push_literal(&mut parts, &mut literal);
+            let (inside, after) = parse(after, true)?;
+            parts.push(Part::Optional(inside));
+            rest = after;
+        } else if let Some((name, after)) = from.strip_prefix('{').and_then(|from| from.split_once('}')) {
+            push_literal(&mut parts, &mut literal);
+            parts.push(filtered(name)?);
+            rest = after;
+        } else {
+            return Err(error("a brace stands alone; a literal one is doubled"));
+        }
+    }
+    if bracketed {
+        return Err(error("`{[` needs a `]}` after it"));
+    }
+    literal.push_str(rest);
+    push_literal(&mut parts, &mut literal);
+    Ok((parts, ""))
+}
+
+fn push_literal(parts: &mut Vec<Part>, literal: &mut String) {
+    if !literal.is_empty() {
+        parts.push(Part::Literal(std::mem::take(literal)));
+    }
+}
+
+fn filtered(text: &str) -> Result<Part, TemplateError> {
+    let mut words = text.split('|');
+    let source = placeholder(words.next().unwrap_or_default())?;
+    let filters: Vec<Filter> = words
+        .map(|word| word.trim().parse())
+        .collect::<Result<_, _>>()
+        .map_err(|unknown: super::scheme::UnknownWord| TemplateError { why: format!("filter {unknown}") })?;
+    match (&source, filters.is_empty()) {
+        (_, true) => Ok(source),
+        // A filter would need a copy of the secret, and no sender asks for one.
+        (Part::Secret, false) => Err(error("{secret} takes no filter")),
+        (_, false) => Ok(Part::Filtered(Box::new(source), filters)),
+    }
+}
+
+fn error(why: &str) -> TemplateError {
+    TemplateError { why: why.to_owned() }
 }
 
 impl fmt::Display for Template {
@@ -137,6 +246,21 @@ impl fmt::Display for Part {
             Self::FormField(name) => write!(f, "{{form:{name}}}"),
             Self::Json(pointer) => write!(f, "{{json:{pointer}}}"),
             Self::Secret => f.write_str("{secret}"),
+            Self::Target => f.write_str("{target}"),
+            Self::UrlWithoutQuery => f.write_str("{url_without_query}"),
+            Self::JsonRaw(pointer) => write!(f, "{{json_raw:{pointer}}}"),
+            Self::Setting(name) => write!(f, "{{setting:{name}}}"),
+            Self::Filtered(part, filters) => {
+                let source = part.to_string();
+                f.write_str(source.strip_suffix('}').unwrap_or(&source))?;
+                filters.iter().try_for_each(|filter| write!(f, "|{}", filter::word(*filter)))?;
+                f.write_str("}")
+            }
+            Self::Optional(parts) => {
+                f.write_str("{[")?;
+                parts.iter().try_for_each(|part| part.fmt(f))?;
+                f.write_str("]}")
+            }
         }
     }
 }
@@ -170,6 +294,8 @@ fn placeholder(name: &str) -> Result<Part, TemplateError> {
         ("url", _) => Part::Url,
         ("path", _) => Part::Path,
         ("query", _) => Part::Query,
+        ("target", _) => Part::Target,
+        ("url_without_query", _) => Part::UrlWithoutQuery,
         ("form_sorted", _) => Part::FormSorted,
         ("secret", _) => Part::Secret,
         (_, Some(("header", argument))) => {
@@ -181,18 +307,23 @@ fn placeholder(name: &str) -> Result<Part, TemplateError> {
         (_, Some(("pair", argument))) => Part::Pair(argument.to_owned()),
         (_, Some(("query", argument))) => Part::QueryParameter(argument.to_owned()),
         (_, Some(("form", argument))) => Part::FormField(argument.to_owned()),
-        (_, Some(("json", argument))) => {
-            Part::Json(argument.parse().map_err(|error| TemplateError { why: format!("{error}") })?)
-        }
+        (_, Some(("json", argument))) => Part::Json(pointer(argument)?),
+        (_, Some(("json_raw", argument))) => Part::JsonRaw(pointer(argument)?),
+        (_, Some(("setting", argument))) => Part::Setting(argument.to_owned()),
         _ => {
             return Err(TemplateError {
                 why: format!(
                     "`{{{name}}}` is no placeholder; there are body, body_sha256_hex, timestamp, header:NAME, pair:NAME, \
-                     method, url, path, query, query:NAME, form_sorted, form:NAME, json:/POINTER and secret"
+                     method, url, url_without_query, target, path, query, query:NAME, form_sorted, form:NAME, json:/POINTER, \
+                     json_raw:/POINTER, setting:NAME and secret"
                 ),
             });
         }
     })
+}
+
+fn pointer(text: &str) -> Result<Pointer, TemplateError> {
+    text.parse().map_err(|error| TemplateError { why: format!("{error}") })
 }
 
 #[cfg(test)]
@@ -207,6 +338,7 @@ mod tests {
             "{method} {url}{form_sorted}",
             "{{\"id\":\"{json:/data/id}\"}}",
             "{header:webhook-id}.{timestamp}.{body_sha256_hex}{pair:n}{query:a}{form:b}{path}?{query}{secret}",
+            "{[id:{query:data.id|lower};]}[{body|json_string|sha256_hex}]{json_raw:/a}{setting:n}{target}{url_without_query}",
         ] {
             assert_eq!(text.parse::<Template>().unwrap().to_string(), text);
         }
@@ -214,7 +346,7 @@ mod tests {
 
     #[test]
     fn a_lonely_brace_and_an_unknown_placeholder_are_refused() {
-        for text in ["{", "}", "{body", "body}", "{bodi}", "{header:}", "{header:a b}", "{json:id}", "{}", ""]
+        for text in ["{", "}", "{body", "body}", "{bodi}", "{header:}", "{header:a b}", "{json:id}", "{}", "", "{[a", "{[{[a]}]}", "{body|upper}", "{secret|lower}", "{body|}"]
         {
             assert!(text.parse::<Template>().is_err(), "{text}");
         }
@@ -224,6 +356,7 @@ mod tests {
     fn only_the_body_itself_or_its_digest_covers_it() {
         assert!("{body}".parse::<Template>().unwrap().covers_body());
         assert!("{body_sha256_hex}".parse::<Template>().unwrap().covers_body());
+        assert!("{timestamp}{body|crc32}".parse::<Template>().unwrap().covers_body());
         assert!(!"{timestamp}{json:/token}".parse::<Template>().unwrap().covers_body());
     }
 }

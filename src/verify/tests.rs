@@ -122,8 +122,9 @@ fn keys(scheme: &Scheme, secrets: &[&str]) -> Keys {
 fn timed() -> Scheme {
     let mut alternative =
         Alternative::new(location("header:x-signature"), "{timestamp}.{body}".parse().unwrap());
+    let (separators, signature) = (",".into(), "v1".into());
     alternative.signature.layout =
-        Layout::Pairs { separator: ',', signature: "v1".into(), timestamp: Some("t".into()) };
+        Layout::Pairs(PairsForm { separators, mark: '=', signature, timestamp: Some("t".into()) });
     alternative.timestamp =
         Some(TimestampForm { source: TimestampSource::Signature, unit: TimeUnit::Seconds });
     one(alternative)

@@ -33,6 +33,15 @@ impl Verdict {
         Self { signatures: self.signatures.max(other.signatures), ..self }
     }
 
+    /// Lets only match what matches in both. The other one is of the same templates and secrets.
+    pub(crate) fn both(mut self, other: &Self) -> Self {
+        for comparison in &mut self.comparisons {
+            let same = |one: &&Comparison| (one.template, one.secret) == (comparison.template, comparison.secret);
+            comparison.equal &= other.comparisons.iter().find(same).map_or(Choice::from(0), |one| one.equal);
+        }
+        Self { signatures: self.signatures.saturating_add(other.signatures), ..self }
+    }
+
     /// Lets nothing match unless this holds as well.
     pub(crate) fn and(mut self, condition: Choice) -> Self {
         for comparison in &mut self.comparisons {
@@ -77,6 +86,14 @@ mod tests {
         assert_eq!(verdict.signatures, 2);
         assert_eq!(verdict.and(Choice::from(0)).matched(), None);
         assert_eq!(Verdict::default().matched(), None);
+    }
+
+    #[test]
+    fn both_must_match_with_the_same_secret() {
+        let two = |first, second| Verdict::new(1, 0, choices(first)).both(&Verdict::new(1, 0, choices(second)));
+        assert_eq!(two([0, 1], [1, 1]).matched(), Some((0, 1)));
+        assert_eq!(two([0, 1], [1, 0]).matched(), None);
+        assert_eq!(two([1, 1], [0, 0]).matched(), None);
     }
 
     #[test]

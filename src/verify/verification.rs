@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use base64::Engine as _;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::secret::Secret;
@@ -14,8 +14,10 @@ use super::choose::choose;
 use super::content::{self, Context, Discard, SecretSink, UrlVariant, url_variants};
 use super::delivery::Head;
 use super::encoding::{self, BASE64, Bytes};
+use super::json;
 use super::jwt::{self, Token};
 use super::keys::{Key, Keys};
+use super::locator::{Location, Pointer};
 use super::mac::{self, Sink, State, sha256};
 use super::public_key::Use;
 use super::rejection::Rejection;
@@ -27,6 +29,8 @@ use super::verdict::{Verdict, any_equal, any_success};
 
 /// A verification under way. Nothing is proven until [`Verification::finish`].
 pub struct Verification<'s> {
+    /// The scheme and its keys, while only the body can tell which form it is.
+    undecided: Option<(&'s Scheme, &'s Keys)>,
     alternative: &'s Alternative,
     index: usize,
     keys: &'s [Key],
@@ -58,8 +62,13 @@ enum Work<'s> {
 /// A running hash, with the secret that a plain digest's template writes.
 struct Run<'s> {
     state: State,
+    /// The index of the key that it belongs to.
+    key: usize,
     secret: Option<&'s Secret>,
 }
+
+/// More elements than any sender puts into one delivery.
+const MOST_ELEMENTS: usize = 1024;
 
 /// Two secrets, as during a rotation, need no allocation.
 type Runs<'s> = SmallVec<[Run<'s>; 2]>;
@@ -77,10 +86,15 @@ pub fn begin<'s>(
     tolerance: Option<Tolerance>,
     now: UnixTime,
 ) -> Result<Verification<'s>, Rejection> {
-    let (index, alternative) = choose(scheme, head)?;
+    let undecided = scheme.needs_body_to_choose().then_some((scheme, keys));
+    let (index, alternative) = match (undecided, scheme.alternatives.first()) {
+        (Some(_), Some(first)) => (0, first),
+        _ => choose(scheme, head, b"")?,
+    };
+    let keys = keys.of_form(index);
     let mut verification =
-        Verification { alternative, index, keys: keys.of_form(index), tolerance, now, work: Work::Whole };
-    if alternative.signature.location.is_in_head() {
+        Verification { undecided, alternative, index, keys, tolerance, now, work: Work::Whole };
+    if undecided.is_none() && alternative.each.is_none() && alternative.signature.location.is_in_head() {
         verification.work = verification.examine(head, None)?;
     }
     Ok(verification)
@@ -116,6 +130,13 @@ impl<'s> Verification<'s> {
     /// # Errors
     /// No signature fits, or the body lacks or breaks what its sender puts there.
     pub fn finish(mut self, head: &Head<'_>, body: &[u8]) -> Result<Verified, Rejection> {
+        if let Some((scheme, keys)) = self.undecided {
+            (self.index, self.alternative) = choose(scheme, head, body)?;
+            self.keys = keys.of_form(self.index);
+        }
+        if let Some(pointer) = &self.alternative.each {
+            return self.finish_each(pointer, head, body);
+        }
         let bytes = body::signed_form(self.alternative.body, head, body)?;
         let body = Body::read(self.alternative, head, &bytes);
         let work = match std::mem::replace(&mut self.work, Work::Whole) {
@@ -143,10 +164,40 @@ impl<'s> Verification<'s> {
         Ok(Verified { secret_index, timestamp, alternative: self.index, template })
     }
 
+    /// Every element has to carry its own signature, all of them of one secret.
+    fn finish_each(&self, pointer: &Pointer, head: &Head<'_>, body: &[u8]) -> Result<Verified, Rejection> {
+        let document = body::document(self.alternative.document.as_deref(), head, body);
+        let elements = json::extract_raw(&document, &[pointer]).and_then(|mut found| found.pop()).unwrap_or_default();
+        if elements.is_empty() || elements.len() > MOST_ELEMENTS {
+            return Err(malformed("the body holds no element that could carry a signature, or too many"));
+        }
+        let mut all: Option<Verdict> = None;
+        for element in &elements {
+            let element = Body::read(self.alternative, head, element.as_bytes());
+            let Work::Decided { verdict, .. } = self.examine(head, Some(&element))? else {
+                return Err(malformed("the signature cannot be found"));
+            };
+            all = Some(match all {
+                Some(so_far) => so_far.both(&verdict),
+                None => verdict,
+            });
+        }
+        let verdict = all.unwrap_or_default();
+        let mismatch =
+            Rejection::SignatureMismatch { signatures: verdict.signatures, secrets: self.keys.len() };
+        let (template, secret_index) = verdict.matched().ok_or(mismatch)?;
+        Ok(Verified { secret_index, timestamp: None, alternative: self.index, template })
+    }
+
     /// Looks at the signature and whatever else is there: the head, or the head and the body.
     fn examine(&self, head: &Head<'_>, body: Option<&Body<'_>>) -> Result<Work<'s>, Rejection> {
         let alternative = self.alternative;
         let location = &alternative.signature.location;
+        if let (Location::Json(pointer), Algorithm::Token, Some(body)) = (location, &alternative.algorithm, body)
+            && pointer.is_many()
+        {
+            return self.examine_tokens(body.every(pointer));
+        }
         let text = match locate(location, head, body) {
             Place::Text(text) if !text.is_empty() => text,
             Place::Absent | Place::Text(_) => {
@@ -170,6 +221,14 @@ impl<'s> Verification<'s> {
             | Algorithm::RsaPkcs1(_)
             | Algorithm::RsaPss(_) => self.examine_signed(&text, head, body),
         }
+    }
+
+    /// Every element has to carry the token.
+    fn examine_tokens(&self, tokens: &[Cow<'_, str>]) -> Result<Work<'s>, Rejection> {
+        let verdicts = tokens.iter().map(|token| self.compare_token(token.as_bytes()));
+        let all = verdicts.reduce(|so_far, verdict| so_far.both(&verdict));
+        let at = self.alternative.signature.location.clone();
+        all.map(Work::decided).ok_or(Rejection::SignatureMissing { at })
     }
 
     fn examine_signed(
@@ -236,14 +295,21 @@ impl<'s> Verification<'s> {
         any_success(built.map(|(index, parts, url)| {
             let context = Context { url, ..*context };
             let compared = match Use::of(&self.alternative.algorithm) {
+                None if self.alternative.prehash.is_some() || self.alternative.sort_parts => {
+                    let mut runs = self.start();
+                    for run in &mut runs {
+                        let message = content::message(parts, &context, run.secret.map(Secret::expose))?;
+                        run.state.write(&message);
+                    }
+                    Verdict::new(candidates.len(), index, self.compare(runs, candidates))
+                }
                 None => {
                     let mut runs = self.start();
                     content::write(parts, &context, &mut runs)?;
-                    Verdict::new(candidates.len(), index, compare(runs, candidates))
+                    Verdict::new(candidates.len(), index, self.compare(runs, candidates))
                 }
                 Some(wanted) => {
-                    let mut message = Vec::new();
-                    content::write(parts, &context, &mut message)?;
+                    let message = content::message(parts, &context, None)?;
                     let fits = self.keys.iter().map(|key| any_fits(key, wanted, &message, candidates));
                     Verdict::new(candidates.len(), index, fits)
                 }
@@ -277,7 +343,7 @@ impl<'s> Verification<'s> {
             };
             content::write(after, &context, &mut runs)?;
         }
-        Ok(Verdict::new(candidates.len(), 0, compare(runs, candidates)))
+        Ok(Verdict::new(candidates.len(), 0, self.compare(runs, candidates)))
     }
 
     /// What stands before and after the body, if the signed bytes can be hashed as they come.
@@ -285,7 +351,8 @@ impl<'s> Verification<'s> {
         let alternative = self.alternative;
         let [template] = alternative.signed.as_slice() else { return None };
         let hashed = matches!(alternative.algorithm, Algorithm::Hmac(_) | Algorithm::Digest(_));
-        if !hashed || alternative.body != BodyForm::Wire || alternative.url.ports {
+        let whole = alternative.prehash.is_some() || alternative.sort_parts;
+        if !hashed || whole || alternative.body != BodyForm::Wire || alternative.url.ports {
             return None;
         }
         let parts = template.parts();
@@ -299,12 +366,30 @@ impl<'s> Verification<'s> {
     }
 
     fn start(&self) -> Runs<'s> {
-        let start = self.keys.iter().filter_map(|key| match key {
-            Key::Mac(state) => Some(Run { state: state.clone(), secret: None }),
-            Key::Digest { start, secret } => Some(Run { state: start.clone(), secret: Some(secret) }),
-            Key::Public(_) | Key::Token(_) | Key::JwtMac(_) => None,
-        });
-        start.collect()
+        let mut runs = Runs::new();
+        for (index, key) in self.keys.iter().enumerate() {
+            match key {
+                Key::Mac(states) => {
+                    runs.extend(states.iter().map(|state| Run { state: state.clone(), key: index, secret: None }));
+                }
+                Key::Digest { start, secret } => {
+                    runs.push(Run { state: start.clone(), key: index, secret: Some(secret) });
+                }
+                Key::Public(_) | Key::Token(_) | Key::JwtMac(_) => {}
+            }
+        }
+        runs
+    }
+
+    /// For each secret, whether any of the signatures is its own.
+    fn compare(&self, runs: Runs<'_>, candidates: &Candidates) -> impl Iterator<Item = Choice> + use<> {
+        let mut matched: SmallVec<[Choice; 2]> = smallvec![Choice::from(0); self.keys.len()];
+        for run in runs {
+            if let Some(matched) = matched.get_mut(run.key) {
+                *matched |= any_equal(&run.state.finish(), candidates);
+            }
+        }
+        matched.into_iter()
     }
 
     fn compare_token(&self, token: &[u8]) -> Verdict {
@@ -431,11 +516,6 @@ impl SecretSink for Runs<'_> {
             }
         }
     }
-}
-
-/// For each secret, whether any of the signatures is its own.
-fn compare(runs: Runs<'_>, candidates: &Candidates) -> impl Iterator<Item = Choice> {
-    runs.into_iter().map(|run| any_equal(&run.state.finish(), candidates))
 }
 
 /// Whether any of the signatures is any of these public keys'. All are tried.

@@ -50,6 +50,22 @@ pub(super) fn provider() -> Value {
     ];
     keys.append(&mut form);
     keys.extend([
+        (
+            "document",
+            object(
+                "Where the JSON stands that `json:` leads into, if the body is a form.",
+                &["form"],
+                vec![("form", text("The field of the form, URL-encoded or multipart."))],
+            ),
+        ),
+        (
+            "settings",
+            json!({
+                "type": "object",
+                "description": "Values that each route gives under `settings` and that are no secrets, each with what it is; `{setting:NAME}` in a template.",
+                "additionalProperties": { "type": "string" }
+            }),
+        ),
         ("event", event()),
         ("retry", retry()),
         (
@@ -68,8 +84,8 @@ pub(super) fn provider() -> Value {
         ),
         (
             "dedupe",
-            object(
-                "Advice for routes.",
+            or_off(object(
+                "Advice for routes; `off` for a sender whose events cannot be told apart.",
                 &[],
                 vec![
                     (
@@ -81,7 +97,7 @@ pub(super) fn provider() -> Value {
                     ),
                     ("on_store_error", on_store_error()),
                 ],
-            ),
+            )),
         ),
         ("refusal", object("How refusals are answered.", &[], vec![("status", status(400, 401))])),
         ("reply", reply()),
@@ -102,6 +118,10 @@ pub(super) fn provider() -> Value {
     provider
 }
 
+fn or_off(object: Value) -> Value {
+    json!({ "oneOf": [{ "const": "off" }, object] })
+}
+
 /// The keys that say how it signs.
 fn form() -> Vec<(&'static str, Value)> {
     let key = object(
@@ -110,6 +130,12 @@ fn form() -> Vec<(&'static str, Value)> {
         vec![
             ("encoding", one_of("How it is written.", KeyEncoding::WORDS, "utf8")),
             ("strip_prefix", text("Taken off the front if it is there, such as `whsec_`.")),
+            (
+                "normalize",
+                one_of("Unicode normalization before anything else.", &["none", "nfkd"], "none"),
+            ),
+            ("digest", word("A digest of the decoded key, which is the key then.", Sha::WORDS)),
+            ("suffix", text("Put behind the decoded key.")),
         ],
     );
     let url = object(
@@ -147,15 +173,21 @@ fn form() -> Vec<(&'static str, Value)> {
             ),
         ),
         ("jwt", jwt()),
-        ("key", key),
+        ("key", one_or_many("How the stored secret becomes the key. A list: each that it fits is tried.", key)),
         (
             "signed",
             one_or_many(
                 "The signed bytes. A list: any of them may fit.",
                 text(
-                    "A template such as `{timestamp}.{body}`; also `{body_sha256_hex}`, `{header:NAME}`, `{pair:NAME}`, `{method}`, `{url}`, `{path}`, `{query}`, `{query:NAME}`, `{form_sorted}`, `{form:NAME}`, `{json:/pointer}`, `{secret}`.",
+                    "A template such as `{timestamp}.{body}`; also `{body_sha256_hex}`, `{header:NAME}`, `{pair:NAME}`, `{method}`, `{url}`, `{url_without_query}`, `{target}`, `{path}`, `{query}`, `{query:NAME}`, `{form_sorted}`, `{form:NAME}`, `{json:/pointer}`, `{json_raw:/pointer}`, `{setting:NAME}`, `{secret}`; filters `{body|sha256_hex}`: lower, json_string, json_ascii, crc32, sha256_hex, base64, base64url; `{[…]}` falls away as a whole when a value in it is not there.",
                 ),
             ),
+        ),
+        ("sort_parts", boolean("Whether the template's values are put in order before they are joined.", false)),
+        ("prehash", word("A digest of the signed bytes that is signed in their place.", Sha::WORDS)),
+        (
+            "each",
+            pattern("Where the elements stand of which each carries and proves its own signature.", "^json:/.*$"),
         ),
         ("unsigned_body", boolean("Say `true` where the sender really does not sign the body.", false)),
         (
@@ -180,14 +212,24 @@ fn signature() -> Value {
         vec![
             ("signature", text("The name of the items that are signatures.")),
             ("timestamp", text("The name of the item that is the send time.")),
-            ("separator", separator("Between the items. Default: a comma.")),
+            (
+                "separator",
+                pattern("Between the items; several characters each separate. Default: a comma.", "^[ -/:-@\\[-`{-~]+$"),
+            ),
+            ("mark", separator("Between an item's name and its value. Default: `=`.")),
         ],
     );
     let mut signature = object(
         "Where the signature stands and how it is written.",
         &[],
         vec![
-            ("header", text("The header.")),
+            (
+                "header",
+                one_or_many(
+                    "The header; a list of which any may be there; or `X-Signature-*` for numbered ones.",
+                    text("A header's name."),
+                ),
+            ),
             ("query", text("The parameter of the query.")),
             ("form", text("The field of the form.")),
             ("json", pattern("The place in the JSON body.", "^/")),
@@ -287,8 +329,10 @@ fn conditions() -> Value {
             vec![
                 ("header", text("The header that is looked at.")),
                 ("query", text("The parameter of the query that is looked at.")),
+                ("json", pattern("The place in the JSON body that is looked at.", "^/")),
                 ("equals", scalar("It is this, in either letter case.")),
                 ("starts_with", scalar("It starts with this, in either letter case.")),
+                ("length", json!({ "type": "integer", "minimum": 0, "description": "It has this many bytes." })),
                 ("present", json!({ "type": "boolean", "description": "It is there." })),
                 ("absent", json!({ "type": "boolean", "description": "It is not there." })),
             ],

@@ -32,6 +32,14 @@ pub(super) fn route() -> Value {
                     "^(https?://[^@?#]+|unix:[^:?#]+(:/[^?#]*)?)$",
                 ),
             ),
+            (
+                "settings",
+                json!({
+                    "type": "object",
+                    "description": "Values that the provider asks for and that are no secrets, such as a webhook's id; `sealpost providers NAME` names them.",
+                    "additionalProperties": { "type": ["string", "number"] }
+                }),
+            ),
             ("tolerance", tolerance()),
             ("dedupe", dedupe()),
             (
