@@ -21,7 +21,9 @@ pub(super) fn refusals(trial: &Trial<'_>, verified: &Verified, results: &mut Vec
     let headers = &trial.delivery.headers;
     let names: Vec<HeaderName> = match &form.signature.location {
         Location::Header(name) => vec![name.clone()],
-        Location::Headers(names) => names.iter().filter(|name| headers.contains_key(*name)).cloned().collect(),
+        Location::Headers(names) => {
+            names.iter().filter(|name| headers.contains_key(*name)).cloned().collect()
+        }
         Location::Numbered(prefix) => {
             let prefix = prefix.to_ascii_lowercase();
             headers.keys().filter(|name| name.as_str().starts_with(&prefix)).cloned().collect()
@@ -206,7 +208,8 @@ fn with_each_signature(text: &str, layout: &Layout, change: fn(&str) -> String) 
     match layout {
         Layout::Single => change(text),
         Layout::Pairs(pairs) => {
-            let separator = pairs.separators.chars().find(|separator| text.contains(*separator)).unwrap_or(',');
+            let separator =
+                pairs.separators.chars().find(|separator| text.contains(*separator)).unwrap_or(',');
             items(separator, &|_, item| pairs.signature == "*" || named(item, &pairs.signature, pairs.mark))
         }
         Layout::List { separator } => items(*separator, &|_, _| true),

@@ -78,7 +78,8 @@ impl Provider {
     /// Every setting that is missing or that nobody asked for.
     pub fn with_settings(&self, given: &[(String, String)]) -> Result<Self, Vec<SettingError>> {
         let asked = |name: &str| self.settings.iter().any(|(asked, _)| asked == name);
-        let value = |name: &str| given.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone());
+        let value =
+            |name: &str| given.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone());
         let missing = self.settings.iter().filter(|(name, _)| value(name).is_none());
         let missing = missing
             .map(|(name, meaning)| SettingError::Missing { name: name.clone(), meaning: meaning.clone() });
@@ -97,7 +98,10 @@ impl std::fmt::Display for SettingError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Missing { name, meaning } => {
-                write!(f, "this sender needs the setting `{name}` ({meaning}): write `settings: {{ {name}: … }}`")
+                write!(
+                    f,
+                    "this sender needs the setting `{name}` ({meaning}): write `settings: {{ {name}: … }}`"
+                )
             }
             Self::Unknown { name } => write!(f, "this sender asks for no setting `{name}`"),
         }

@@ -178,7 +178,9 @@ fn settings(fields: &mut Fields<'_, '_>, scheme: &Scheme) -> Vec<(String, String
     }
     for name in scheme.settings().collect::<Vec<_>>() {
         if !settings.iter().any(|(known, _)| known == name) {
-            fields.report(format!("`{{setting:{name}}}` is used but not explained: write `settings: {{ {name}: what it is }}`"));
+            fields.report(format!(
+                "`{{setting:{name}}}` is used but not explained: write `settings: {{ {name}: what it is }}`"
+            ));
         }
     }
     settings

@@ -7,8 +7,8 @@ use http::HeaderName;
 use crate::time::Tolerance;
 use crate::verify::{
     Algorithm, Alternative, BodyDigest, BodyForm, BodyHashClaim, Condition, Encoding, JwtForm, KeyEncoding,
-    KeyForm, Layout, Location, PairsForm, Pointer, Scheme, Sha, SignatureForm, Subject, Template, Test, TimeUnit,
-    TimestampForm, TimestampSource, UrlForm,
+    KeyForm, Layout, Location, PairsForm, Pointer, Scheme, Sha, SignatureForm, Subject, Template, Test,
+    TimeUnit, TimestampForm, TimestampSource, UrlForm,
 };
 use crate::yaml::{Cursor, Fields, Problems};
 
@@ -218,7 +218,10 @@ fn layout(form: &mut Fields<'_, '_>) -> Option<Layout> {
         let timestamp = pairs.text("timestamp").map(str::to_owned);
         let separators = pairs.text("separator").unwrap_or(",").to_owned();
         if separators.is_empty() || !separators.chars().all(is_separator) {
-            pairs.report_at("separator", "write one character, such as `\",\"`, or several of which each separates");
+            pairs.report_at(
+                "separator",
+                "write one character, such as `\",\"`, or several of which each separates",
+            );
         }
         let mark = separator(&mut pairs, "mark").unwrap_or('=');
         pairs.finish();
@@ -373,7 +376,8 @@ fn condition(cursor: &Cursor<'_>, problems: &mut Problems) -> Option<Condition> 
         (None, Some(name), None) => Some(Subject::Query(name.to_owned())),
         (None, None, Some(pointer)) => Some(Subject::Json(pointer)),
         _ => {
-            fields.report("a condition looks at one thing: `header: NAME`, `query: NAME` or `json: /POINTER`");
+            fields
+                .report("a condition looks at one thing: `header: NAME`, `query: NAME` or `json: /POINTER`");
             None
         }
     };
@@ -381,7 +385,8 @@ fn condition(cursor: &Cursor<'_>, problems: &mut Problems) -> Option<Condition> 
     let starts_with = fields.text("starts_with").map(|text| Test::StartsWith(text.to_owned()));
     let present = fields.boolean("present").map(|present| if present { Test::Present } else { Test::Absent });
     let absent = fields.boolean("absent").map(|absent| if absent { Test::Absent } else { Test::Present });
-    let length = fields.integer("length").map(|length| Test::Length(usize::try_from(length).unwrap_or(usize::MAX)));
+    let length =
+        fields.integer("length").map(|length| Test::Length(usize::try_from(length).unwrap_or(usize::MAX)));
     let mut tests: Vec<_> = [equals, starts_with, present, absent, length].into_iter().flatten().collect();
     if tests.len() != 1 {
         fields

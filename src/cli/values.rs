@@ -6,7 +6,9 @@
 /// What is wrong with the text.
 pub(super) fn setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
         _ => Err("write NAME=VALUE, such as webhook_id=WH-123".to_owned()),
     }
 }

@@ -176,14 +176,19 @@ pub(crate) fn document<'b>(field: Option<&str>, head: &Head<'_>, body: &'b [u8])
 type Extract = for<'d> fn(&'d [u8], &[&Pointer]) -> Option<Vec<Found<'d>>>;
 
 /// What the pointers find in the document, borrowed from the body where the body is the document.
-fn found<'b>(document: &Cow<'b, [u8]>, pointers: Vec<&'b Pointer>, extract: Extract) -> Vec<(&'b Pointer, Found<'b>)> {
+fn found<'b>(
+    document: &Cow<'b, [u8]>,
+    pointers: Vec<&'b Pointer>,
+    extract: Extract,
+) -> Vec<(&'b Pointer, Found<'b>)> {
     if pointers.is_empty() {
         return Vec::new();
     }
     let found = match document {
         Cow::Borrowed(body) => extract(body, &pointers),
         Cow::Owned(field) => extract(field, &pointers).map(|all| {
-            let owned = |found: Found<'_>| found.into_iter().map(|one| Cow::Owned(one.into_owned())).collect();
+            let owned =
+                |found: Found<'_>| found.into_iter().map(|one| Cow::Owned(one.into_owned())).collect();
             all.into_iter().map(owned).collect()
         }),
     };
@@ -216,13 +221,14 @@ pub(crate) fn locate<'a>(location: &Location, head: &Head<'a>, body: Option<&'a 
 
 /// What is there of several places, as one list.
 fn joined<'a>(mut places: impl Iterator<Item = Place<'a>>) -> Place<'a> {
-    places.try_fold(Place::Absent, |so_far, place| match (so_far, place) {
-        (_, Place::Bad(what)) => Err(Place::Bad(what)),
-        (Place::Text(all), Place::Text(one)) => Ok(Place::Text(Cow::Owned(format!("{all},{one}")))),
-        (so_far, Place::Absent) => Ok(so_far),
-        (_, place) => Ok(place),
-    })
-    .unwrap_or_else(|bad| bad)
+    places
+        .try_fold(Place::Absent, |so_far, place| match (so_far, place) {
+            (_, Place::Bad(what)) => Err(Place::Bad(what)),
+            (Place::Text(all), Place::Text(one)) => Ok(Place::Text(Cow::Owned(format!("{all},{one}")))),
+            (so_far, Place::Absent) => Ok(so_far),
+            (_, place) => Ok(place),
+        })
+        .unwrap_or_else(|bad| bad)
 }
 
 /// Whether a header has this name, in lower case, and one to three digits behind it.
@@ -358,7 +364,9 @@ mod tests {
         };
         assert_eq!(found(&Location::Numbered("X-Sig-".into())), "a,b");
         assert_eq!(found(&Location::Numbered("X-None-".into())), "absent");
-        let names = |names: &[&'static str]| Location::Headers(names.iter().map(|name| HeaderName::from_static(name)).collect());
+        let names = |names: &[&'static str]| {
+            Location::Headers(names.iter().map(|name| HeaderName::from_static(name)).collect())
+        };
         assert_eq!(found(&names(&["x-none", "x-other"])), "d");
         assert_eq!(found(&names(&["x-sig-x", "x-other"])), "c,d");
         assert_eq!(found(&names(&["x-none"])), "absent");
@@ -367,7 +375,8 @@ mod tests {
     #[test]
     fn the_document_is_the_field_of_a_form_and_otherwise_the_body() {
         let of = |kind: &str, body: &[u8]| {
-            let headers: HeaderMap = [(http::header::CONTENT_TYPE, kind.parse().unwrap())].into_iter().collect();
+            let headers: HeaderMap =
+                [(http::header::CONTENT_TYPE, kind.parse().unwrap())].into_iter().collect();
             let head = Head { method: "POST", target: "/", origin: None, headers: &headers };
             String::from_utf8(document(Some("payload"), &head, body).into_owned()).unwrap()
         };

@@ -223,17 +223,13 @@ fn write_part(
             Single::Absent => return Err(malformed("a header that is signed is missing")),
             Single::Repeated => return Err(malformed("a header that is signed stands there several times")),
         },
-        Part::Pair(name) => {
-            match pair(name, context) {
-                Ok(Some(value)) => sink.write(unambiguous(value.as_bytes(), next)?),
-                Ok(None) => return Err(malformed("an item of the signature that is signed is missing")),
-                Err(_) => {
-                    return Err(malformed(
-                        "an item of the signature that is signed stands there several times",
-                    ));
-                }
+        Part::Pair(name) => match pair(name, context) {
+            Ok(Some(value)) => sink.write(unambiguous(value.as_bytes(), next)?),
+            Ok(None) => return Err(malformed("an item of the signature that is signed is missing")),
+            Err(_) => {
+                return Err(malformed("an item of the signature that is signed stands there several times"));
             }
-        }
+        },
         Part::QueryParameter(name) => {
             sink.write(unambiguous(required(query_parameter(head, name))?.as_bytes(), next)?);
         }
@@ -413,7 +409,10 @@ mod tests {
             ("{method} {path}|{query}", "POST /a%3ab/c|x=1&y=%2F"),
             ("{url}", "https://h.example/a%3ab/c?x=1&y=%2F"),
             ("{url_without_query}|{target}", "https://h.example/a%3ab/c|/a%3ab/c?x=1&y=%2F"),
-            ("{[id:{query:y|sha256_hex};]}{[no:{query:z};]}{[{header:x-no}]}{[:{header:x-id}]}.", "id:8a5edab282632443219e051e4ade2d1d5bbc671c781051bf1437897cbdfea0f1;:7."),
+            (
+                "{[id:{query:y|sha256_hex};]}{[no:{query:z};]}{[{header:x-no}]}{[:{header:x-id}]}.",
+                "id:8a5edab282632443219e051e4ade2d1d5bbc671c781051bf1437897cbdfea0f1;:7.",
+            ),
             ("{query:y}", "/"),
             ("{form:b}{form_sorted}", "2a0a1b2"),
             ("{header:x-id}.", "7."),

@@ -99,8 +99,14 @@ mod tests {
     #[test]
     fn each_filter_does_what_its_name_says() {
         assert_eq!(applied("lower", b"AbC-\xc3\x84".as_slice()), "abc-\u{c4}");
-        assert_eq!(applied("json_string", "a\"\\\n\u{1}/\u{e4}\u{7f}".as_bytes()), "\"a\\\"\\\\\\n\\u0001/\u{e4}\u{7f}\"");
-        assert_eq!(applied("json_ascii", "a\u{e4}\u{1f600}\u{7f}\n".as_bytes()), "a\\u00e4\\ud83d\\ude00\\u007f\n");
+        assert_eq!(
+            applied("json_string", "a\"\\\n\u{1}/\u{e4}\u{7f}".as_bytes()),
+            "\"a\\\"\\\\\\n\\u0001/\u{e4}\u{7f}\""
+        );
+        assert_eq!(
+            applied("json_ascii", "a\u{e4}\u{1f600}\u{7f}\n".as_bytes()),
+            "a\\u00e4\\ud83d\\ude00\\u007f\n"
+        );
         // The check value of CRC-32 (ISO-HDLC).
         assert_eq!(applied("crc32", b"123456789"), "3421780262");
         assert_eq!(applied("base64", b"\xfb\xff"), "+/8=");

@@ -66,7 +66,9 @@ impl<'b> DeserializeSeed<'b> for Walk<'_, '_, 'b> {
             return Ok(());
         }
         let mut deserializer = serde_json::Deserializer::from_str(raw);
-        Walk { wanted: deeper, found: self.found, take: self.take }.deserialize(&mut deserializer).map_err(D::Error::custom)
+        Walk { wanted: deeper, found: self.found, take: self.take }
+            .deserialize(&mut deserializer)
+            .map_err(D::Error::custom)
     }
 }
 

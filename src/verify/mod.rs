@@ -35,15 +35,15 @@ mod verification;
 mod tests;
 
 pub use delivery::Head;
-pub use filter::Filter;
 pub use event::{Event, EventKey, EventSpec, MissingPart, event, event_key};
+pub use filter::Filter;
 pub use keys::{KeyError, Keys};
 pub use locator::{Location, Locator, LocatorError, Pointer};
 pub use rejection::Rejection;
 pub use scheme::{
     Algorithm, Alternative, BodyDigest, BodyForm, BodyHashClaim, Condition, Encoding, JwtAlgorithm, JwtForm,
-    KeyEncoding, KeyForm, Layout, PairsForm, Scheme, Sha, SignatureForm, Subject, Test, TimeUnit, TimestampForm,
-    TimestampSource, UnknownWord, UrlForm,
+    KeyEncoding, KeyForm, Layout, PairsForm, Scheme, Sha, SignatureForm, Subject, Test, TimeUnit,
+    TimestampForm, TimestampSource, UnknownWord, UrlForm,
 };
 pub use template::{Part, Template, TemplateError};
 pub use verification::{Verification, Verified, begin, verify};

@@ -55,6 +55,9 @@ fn padding(wanted: Use) -> Option<&'static dyn RsaEncoding> {
         Use::RsaPss(Sha::Sha256) => Some(&RSA_PSS_SHA256),
         Use::RsaPss(Sha::Sha384) => Some(&RSA_PSS_SHA384),
         Use::RsaPss(Sha::Sha512) => Some(&RSA_PSS_SHA512),
-        Use::RsaPkcs1(Sha::Md5 | Sha::Sha1) | Use::RsaPss(Sha::Md5 | Sha::Sha1) | Use::Ed25519 | Use::EcdsaP256 { .. } => None,
+        Use::RsaPkcs1(Sha::Md5 | Sha::Sha1)
+        | Use::RsaPss(Sha::Md5 | Sha::Sha1)
+        | Use::Ed25519
+        | Use::EcdsaP256 { .. } => None,
     }
 }

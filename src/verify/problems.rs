@@ -44,9 +44,8 @@ impl Alternative {
                 problems.push(message.to_owned());
             }
         };
-        let part = |wanted: fn(&Part) -> bool| {
-            self.signed.iter().any(|template| template.leaves().any(wanted))
-        };
+        let part =
+            |wanted: fn(&Part) -> bool| self.signed.iter().any(|template| template.leaves().any(wanted));
         let token_like = matches!(self.algorithm, Algorithm::Token | Algorithm::Basic);
 
         wrong(
@@ -74,8 +73,7 @@ impl Alternative {
             "{secret} belongs into the template of a plain digest, and only there",
         );
         wrong(
-            part(|part| matches!(part, Part::Pair(_)))
-                && !matches!(self.signature.layout, Layout::Pairs(_)),
+            part(|part| matches!(part, Part::Pair(_))) && !matches!(self.signature.layout, Layout::Pairs(_)),
             "{pair:NAME} needs a signature that is written in pairs",
         );
         let hmac = matches!(self.algorithm, Algorithm::Hmac(_));
@@ -87,12 +85,15 @@ impl Alternative {
         if let Some(pointer) = &self.each {
             wrong(!pointer.is_many(), "`each` leads to several elements: one step of it is `*`");
             wrong(
-                self.signature.location.is_in_head() || self.timestamp.is_some() || self.body_digest.is_some(),
+                self.signature.location.is_in_head()
+                    || self.timestamp.is_some()
+                    || self.body_digest.is_some(),
                 "under `each` the signature stands in each element, and nothing beside it",
             );
         }
         wrong(
-            matches!(self.signature.location, Location::Json(ref pointer) if pointer.is_many()) && !token_like,
+            matches!(self.signature.location, Location::Json(ref pointer) if pointer.is_many())
+                && !token_like,
             "a signature stands in one place; for elements that carry one each there is `each`",
         );
         let names_time = match &self.signature.layout {

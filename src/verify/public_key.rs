@@ -154,7 +154,10 @@ fn parameters(wanted: Use) -> Option<&'static RsaParameters> {
         Use::RsaPss(Sha::Sha256) => Some(&RSA_PSS_2048_8192_SHA256),
         Use::RsaPss(Sha::Sha384) => Some(&RSA_PSS_2048_8192_SHA384),
         Use::RsaPss(Sha::Sha512) => Some(&RSA_PSS_2048_8192_SHA512),
-        Use::RsaPkcs1(Sha::Md5) | Use::RsaPss(Sha::Md5 | Sha::Sha1) | Use::Ed25519 | Use::EcdsaP256 { .. } => None,
+        Use::RsaPkcs1(Sha::Md5)
+        | Use::RsaPss(Sha::Md5 | Sha::Sha1)
+        | Use::Ed25519
+        | Use::EcdsaP256 { .. } => None,
     }
 }
 

@@ -404,7 +404,13 @@ impl Alternative {
 
 impl Default for KeyForm {
     fn default() -> Self {
-        Self { encoding: KeyEncoding::Utf8, strip_prefix: None, nfkd: false, suffix: String::new(), digest: None }
+        Self {
+            encoding: KeyEncoding::Utf8,
+            strip_prefix: None,
+            nfkd: false,
+            suffix: String::new(),
+            digest: None,
+        }
     }
 }
 

@@ -82,7 +82,10 @@ pub fn sign(scheme: &Scheme, secret: &Secret, request: &SignRequest<'_>) -> Resu
         let mut draft = draft.clone();
         match draft.sign(form, secret, request) {
             // The receiver must take it for this form as well.
-            Ok(()) if choose(scheme, &draft.head(request), &draft.body).is_ok_and(|(chosen, _)| chosen == index) => {
+            Ok(())
+                if choose(scheme, &draft.head(request), &draft.body)
+                    .is_ok_and(|(chosen, _)| chosen == index) =>
+            {
                 let url = format!("{}{}", draft.origin, draft.target);
                 return Ok(Signed { headers: draft.added, url, body: draft.body });
             }
@@ -214,7 +217,10 @@ impl Draft {
     fn has_marks(&self, alternative: &Alternative, request: &SignRequest<'_>) -> bool {
         let head = self.head(request);
         let signature = &alternative.signature.location;
-        alternative.when.iter().all(|condition| condition.subject.is_at(signature) || condition.holds(alternative.document.as_deref(), &head, &self.body))
+        alternative.when.iter().all(|condition| {
+            condition.subject.is_at(signature)
+                || condition.holds(alternative.document.as_deref(), &head, &self.body)
+        })
     }
 
     /// Adds the headers by which the receiver knows this form.
@@ -358,7 +364,10 @@ impl Draft {
             }
             Location::Numbered(prefix) => {
                 let name = format!("{prefix}1").parse::<HeaderName>();
-                self.add_header(&name.map_err(|_| SignError::Unsupported("a signature in such a header"))?, text)
+                self.add_header(
+                    &name.map_err(|_| SignError::Unsupported("a signature in such a header"))?,
+                    text,
+                )
             }
             Location::Query(name) => {
                 let mark = if self.target.contains('?') { '&' } else { '?' };

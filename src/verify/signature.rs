@@ -3,8 +3,8 @@
 use smallvec::SmallVec;
 
 use super::encoding::{self, Bytes};
-use super::rejection::Rejection;
 use super::public_key::Use;
+use super::rejection::Rejection;
 use super::scheme::{Algorithm, Layout, PairsForm, SignatureForm};
 
 /// DocuSign signs with up to a hundred keys at once; nobody sends more.
@@ -46,7 +46,8 @@ pub(crate) fn read<'t>(form: &SignatureForm, text: &'t str) -> Result<SignatureT
     let (found, timestamp) = match &form.layout {
         Layout::Single | Layout::List { .. } => (SmallVec::from_slice(&[whole]), None),
         Layout::Pairs(pairs) => {
-            let values = pairs.items(whole).filter(|(name, _)| pairs.signature == "*" || *name == pairs.signature);
+            let values =
+                pairs.items(whole).filter(|(name, _)| pairs.signature == "*" || *name == pairs.signature);
             let time = match &pairs.timestamp {
                 Some(name) => pairs.find(whole, name).map_err(|Repeated| Rejection::TimestampMalformed)?,
                 None => None,
@@ -139,7 +140,11 @@ fn bounded<'t>(
 ) -> Result<SmallVec<[&'t str; 2]>, Rejection> {
     let items: SmallVec<[&str; 2]> =
         items.take(MOST_SIGNATURES.saturating_add(1)).collect::<Result<_, Rejection>>()?;
-    if items.len() > MOST_SIGNATURES { Err(malformed("it holds more than 100 signatures")) } else { Ok(items) }
+    if items.len() > MOST_SIGNATURES {
+        Err(malformed("it holds more than 100 signatures"))
+    } else {
+        Ok(items)
+    }
 }
 
 #[cfg(test)]
@@ -214,8 +219,12 @@ mod tests {
         assert!(read(&form("", pairs()), &text(101)).is_err());
         let public = |count| {
             let text = text(count);
-            decode(&form("", pairs()), &Algorithm::RsaPkcs1(crate::verify::Sha::Sha256), &read(&form("", pairs()), &text).unwrap())
-                .map(|candidates| candidates.len())
+            decode(
+                &form("", pairs()),
+                &Algorithm::RsaPkcs1(crate::verify::Sha::Sha256),
+                &read(&form("", pairs()), &text).unwrap(),
+            )
+            .map(|candidates| candidates.len())
         };
         assert_eq!(public(16), Ok(16));
         assert!(public(17).is_err());
@@ -227,7 +236,10 @@ mod tests {
             let (separators, signature) = (separators.to_owned(), signature.to_owned());
             Layout::Pairs(PairsForm { separators, mark, signature, timestamp: Some("t".into()) })
         };
-        assert_eq!(parts(&form("", layout(", ", '=', "v1")), "t=1,v1=ab t=1,v1=cd"), (vec!["ab", "cd"], Some("1")));
+        assert_eq!(
+            parts(&form("", layout(", ", '=', "v1")), "t=1,v1=ab t=1,v1=cd"),
+            (vec!["ab", "cd"], Some("1"))
+        );
         assert_eq!(parts(&form("", layout("&", '|', "*")), "one|ab&two|cd"), (vec!["ab", "cd"], None));
         assert_eq!(parts(&form("", layout(",", ':', "s0")), "t:1,s0:ab"), (vec!["ab"], Some("1")));
     }

@@ -346,8 +346,23 @@ mod tests {
 
     #[test]
     fn a_lonely_brace_and_an_unknown_placeholder_are_refused() {
-        for text in ["{", "}", "{body", "body}", "{bodi}", "{header:}", "{header:a b}", "{json:id}", "{}", "", "{[a", "{[{[a]}]}", "{body|upper}", "{secret|lower}", "{body|}"]
-        {
+        for text in [
+            "{",
+            "}",
+            "{body",
+            "body}",
+            "{bodi}",
+            "{header:}",
+            "{header:a b}",
+            "{json:id}",
+            "{}",
+            "",
+            "{[a",
+            "{[{[a]}]}",
+            "{body|upper}",
+            "{secret|lower}",
+            "{body|}",
+        ] {
             assert!(text.parse::<Template>().is_err(), "{text}");
         }
     }

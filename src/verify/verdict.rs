@@ -36,7 +36,8 @@ impl Verdict {
     /// Lets only match what matches in both. The other one is of the same templates and secrets.
     pub(crate) fn both(mut self, other: &Self) -> Self {
         for comparison in &mut self.comparisons {
-            let same = |one: &&Comparison| (one.template, one.secret) == (comparison.template, comparison.secret);
+            let same =
+                |one: &&Comparison| (one.template, one.secret) == (comparison.template, comparison.secret);
             comparison.equal &= other.comparisons.iter().find(same).map_or(Choice::from(0), |one| one.equal);
         }
         Self { signatures: self.signatures.saturating_add(other.signatures), ..self }
@@ -90,7 +91,8 @@ mod tests {
 
     #[test]
     fn both_must_match_with_the_same_secret() {
-        let two = |first, second| Verdict::new(1, 0, choices(first)).both(&Verdict::new(1, 0, choices(second)));
+        let two =
+            |first, second| Verdict::new(1, 0, choices(first)).both(&Verdict::new(1, 0, choices(second)));
         assert_eq!(two([0, 1], [1, 1]).matched(), Some((0, 1)));
         assert_eq!(two([0, 1], [1, 0]).matched(), None);
         assert_eq!(two([1, 1], [0, 0]).matched(), None);

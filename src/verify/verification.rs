@@ -167,7 +167,8 @@ impl<'s> Verification<'s> {
     /// Every element has to carry its own signature, all of them of one secret.
     fn finish_each(&self, pointer: &Pointer, head: &Head<'_>, body: &[u8]) -> Result<Verified, Rejection> {
         let document = body::document(self.alternative.document.as_deref(), head, body);
-        let elements = json::extract_raw(&document, &[pointer]).and_then(|mut found| found.pop()).unwrap_or_default();
+        let elements =
+            json::extract_raw(&document, &[pointer]).and_then(|mut found| found.pop()).unwrap_or_default();
         if elements.is_empty() || elements.len() > MOST_ELEMENTS {
             return Err(malformed("the body holds no element that could carry a signature, or too many"));
         }
@@ -193,7 +194,8 @@ impl<'s> Verification<'s> {
     fn examine(&self, head: &Head<'_>, body: Option<&Body<'_>>) -> Result<Work<'s>, Rejection> {
         let alternative = self.alternative;
         let location = &alternative.signature.location;
-        if let (Location::Json(pointer), Algorithm::Token, Some(body)) = (location, &alternative.algorithm, body)
+        if let (Location::Json(pointer), Algorithm::Token, Some(body)) =
+            (location, &alternative.algorithm, body)
             && pointer.is_many()
         {
             return self.examine_tokens(body.every(pointer));
@@ -370,7 +372,11 @@ impl<'s> Verification<'s> {
         for (index, key) in self.keys.iter().enumerate() {
             match key {
                 Key::Mac(states) => {
-                    runs.extend(states.iter().map(|state| Run { state: state.clone(), key: index, secret: None }));
+                    runs.extend(states.iter().map(|state| Run {
+                        state: state.clone(),
+                        key: index,
+                        secret: None,
+                    }));
                 }
                 Key::Digest { start, secret } => {
                     runs.push(Run { state: start.clone(), key: index, secret: Some(secret) });

@@ -130,10 +130,7 @@ fn form() -> Vec<(&'static str, Value)> {
         vec![
             ("encoding", one_of("How it is written.", KeyEncoding::WORDS, "utf8")),
             ("strip_prefix", text("Taken off the front if it is there, such as `whsec_`.")),
-            (
-                "normalize",
-                one_of("Unicode normalization before anything else.", &["none", "nfkd"], "none"),
-            ),
+            ("normalize", one_of("Unicode normalization before anything else.", &["none", "nfkd"], "none")),
             ("digest", word("A digest of the decoded key, which is the key then.", Sha::WORDS)),
             ("suffix", text("Put behind the decoded key.")),
         ],
@@ -173,7 +170,10 @@ fn form() -> Vec<(&'static str, Value)> {
             ),
         ),
         ("jwt", jwt()),
-        ("key", one_or_many("How the stored secret becomes the key. A list: each that it fits is tried.", key)),
+        (
+            "key",
+            one_or_many("How the stored secret becomes the key. A list: each that it fits is tried.", key),
+        ),
         (
             "signed",
             one_or_many(
@@ -183,11 +183,17 @@ fn form() -> Vec<(&'static str, Value)> {
                 ),
             ),
         ),
-        ("sort_parts", boolean("Whether the template's values are put in order before they are joined.", false)),
+        (
+            "sort_parts",
+            boolean("Whether the template's values are put in order before they are joined.", false),
+        ),
         ("prehash", word("A digest of the signed bytes that is signed in their place.", Sha::WORDS)),
         (
             "each",
-            pattern("Where the elements stand of which each carries and proves its own signature.", "^json:/.*$"),
+            pattern(
+                "Where the elements stand of which each carries and proves its own signature.",
+                "^json:/.*$",
+            ),
         ),
         ("unsigned_body", boolean("Say `true` where the sender really does not sign the body.", false)),
         (
@@ -214,7 +220,10 @@ fn signature() -> Value {
             ("timestamp", text("The name of the item that is the send time.")),
             (
                 "separator",
-                pattern("Between the items; several characters each separate. Default: a comma.", "^[ -/:-@\\[-`{-~]+$"),
+                pattern(
+                    "Between the items; several characters each separate. Default: a comma.",
+                    "^[ -/:-@\\[-`{-~]+$",
+                ),
             ),
             ("mark", separator("Between an item's name and its value. Default: `=`.")),
         ],
@@ -332,7 +341,10 @@ fn conditions() -> Value {
                 ("json", pattern("The place in the JSON body that is looked at.", "^/")),
                 ("equals", scalar("It is this, in either letter case.")),
                 ("starts_with", scalar("It starts with this, in either letter case.")),
-                ("length", json!({ "type": "integer", "minimum": 0, "description": "It has this many bytes." })),
+                (
+                    "length",
+                    json!({ "type": "integer", "minimum": 0, "description": "It has this many bytes." }),
+                ),
                 ("present", json!({ "type": "boolean", "description": "It is there." })),
                 ("absent", json!({ "type": "boolean", "description": "It is not there." })),
             ],
