@@ -54,6 +54,8 @@ pub enum Reason {
     Draining,
     /// The dedupe store cannot be reached or has no room, and the route says to refuse then.
     StoreUnavailable,
+    /// The key that would verify this is not known: the route waits for its first contact, or the key cannot be had.
+    KeysUnavailable,
     /// No connection to the upstream could be made.
     UpstreamUnreachable,
     /// The upstream broke off or answered something that is not HTTP.
@@ -64,7 +66,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the specification's table.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Forwarded,
         Self::Duplicate,
         Self::InFlight,
@@ -86,6 +88,7 @@ impl Reason {
         Self::Overloaded,
         Self::Draining,
         Self::StoreUnavailable,
+        Self::KeysUnavailable,
         Self::UpstreamUnreachable,
         Self::UpstreamFailed,
         Self::UpstreamTimeout,
@@ -116,6 +119,7 @@ impl Reason {
             Self::Overloaded => "overloaded",
             Self::Draining => "draining",
             Self::StoreUnavailable => "store_unavailable",
+            Self::KeysUnavailable => "keys_unavailable",
             Self::UpstreamUnreachable => "upstream_unreachable",
             Self::UpstreamFailed => "upstream_failed",
             Self::UpstreamTimeout => "upstream_timeout",
@@ -140,7 +144,11 @@ impl Reason {
             Self::BodyTimeout => 408,
             Self::BodyTooLarge => 413,
             Self::UpstreamUnreachable | Self::UpstreamFailed => 502,
-            Self::InFlight | Self::Overloaded | Self::Draining | Self::StoreUnavailable => 503,
+            Self::InFlight
+            | Self::Overloaded
+            | Self::Draining
+            | Self::StoreUnavailable
+            | Self::KeysUnavailable => 503,
             Self::UpstreamTimeout => 504,
         }
     }
@@ -167,6 +175,7 @@ impl Reason {
             Self::Overloaded => "Overloaded",
             Self::Draining => "Shutting down",
             Self::StoreUnavailable => "Store unavailable",
+            Self::KeysUnavailable => "Keys unavailable",
             Self::UpstreamUnreachable => "Upstream unreachable",
             Self::UpstreamFailed => "Upstream failed",
             Self::UpstreamTimeout => "Upstream timeout",

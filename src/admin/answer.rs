@@ -26,6 +26,7 @@ enum Place {
     Metrics,
     Routes,
     Config,
+    FirstContacts,
     Reload,
 }
 
@@ -37,6 +38,7 @@ impl Place {
             "/metrics" => Self::Metrics,
             "/api/routes" => Self::Routes,
             "/api/config" => Self::Config,
+            "/api/first-contacts" => Self::FirstContacts,
             "/api/reload" => Self::Reload,
             _ => return None,
         })
@@ -85,6 +87,7 @@ impl Admin {
             Place::Metrics => self.scrape(headers),
             Place::Routes => json_answer(200, &self.status.routes()),
             Place::Config => json_answer(200, &self.status.config()),
+            Place::FirstContacts => json_answer(200, &self.status.first_contacts()),
             Place::Reload => match self.status.reload() {
                 Ok(loaded) => json_answer(200, &loaded),
                 Err(why) => refusal(422, &why),

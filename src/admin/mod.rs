@@ -1,5 +1,6 @@
 //! The admin address: health, readiness, metrics, and what the running configuration is. No answer of it
-//! contains a secret: it is given none but the token, and of that only the digest is kept.
+//! contains a secret: it is given none but the token, and of that only the digest is kept. What a first contact brought
+//! is shown because nobody but the operator can make it one.
 
 mod answer;
 mod guard;
@@ -28,6 +29,9 @@ pub trait Status: Send + Sync {
 
     /// The routes in force, with their derived defaults and without secrets.
     fn routes(&self) -> Value;
+
+    /// The secrets that senders' first contacts brought and that nobody has put into the configuration yet.
+    fn first_contacts(&self) -> Value;
 
     /// The configuration in force: its hash, when it was loaded, the last error, what needs a restart.
     fn config(&self) -> Value;

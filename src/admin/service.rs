@@ -95,6 +95,10 @@ mod tests {
             json!([])
         }
 
+        fn first_contacts(&self) -> Value {
+            json!([])
+        }
+
         fn config(&self) -> Value {
             json!({})
         }

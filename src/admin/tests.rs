@@ -28,6 +28,10 @@ impl Status for Gateway {
         json!([{ "name": "bella" }])
     }
 
+    fn first_contacts(&self) -> Value {
+        json!([])
+    }
+
     fn config(&self) -> Value {
         json!({ "hash": "0123456789abcdef" })
     }

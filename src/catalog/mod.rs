@@ -9,6 +9,8 @@ mod builtin;
 mod challenge;
 pub mod defaults;
 mod derive;
+#[cfg(test)]
+mod handshake_tests;
 mod provider;
 mod read;
 mod read_challenge;
@@ -22,5 +24,6 @@ pub use answer::{AnswerError, AnswerTemplate};
 pub use builtin::{Row, closest, find, names, parse, provider_table, text, vectors_text};
 pub use challenge::{AnswerForm, Challenge, ChallengeAnswer, Expected, LONGEST_ECHO, challenge};
 pub use provider::{Confidence, OnStoreError, Provider, Reply, Retry, SettingError};
+pub use read_challenge::CHALLENGE_METHODS;
 pub use run::{VectorResult, run_vectors};
 pub use vectors::{Expect, Origin, Vector, Vectors};

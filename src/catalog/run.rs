@@ -68,7 +68,9 @@ pub fn run_vectors(provider: &Provider, vectors: &Vectors) -> Vec<VectorResult> 
                     Err(refused) => Some(format!("it was refused as {refused}")),
                 };
                 let answered = trial.challenge(None, vector.verify_token.as_ref());
-                let problem = problem.or(answered.map(|_| "it was answered as a handshake".to_owned()));
+                let problem = problem.or(answered
+                    .filter(|answer| !answer.refused)
+                    .map(|_| "it was answered as a handshake".to_owned()));
                 results.push(VectorResult::new(&vector.name, format!("refused as {word}"), problem));
             }
             Expect::Challenge { .. } => {
@@ -105,15 +107,12 @@ impl<'p> Trial<'p> {
 
     pub(super) fn run(&self) -> Result<Verified, Refused> {
         let keys = self.keys()?;
-        verify::verify(
-            &self.provider.scheme,
-            &keys,
-            &self.head(),
-            &self.delivery.body,
-            self.provider.tolerance,
-            self.delivery.now,
-        )
-        .map_err(|rejection| Refused { word: rejection.word(), facts: rejection.to_string() })
+        let (head, body) = (self.head(), &self.delivery.body);
+        verify::verify(&self.provider.scheme, &keys, &head, body, self.provider.tolerance, self.delivery.now)
+            .and_then(|verified| {
+                self.provider.hold_against_questions(&verified, &head, body).map(|()| verified)
+            })
+            .map_err(|rejection| Refused { word: rejection.word(), facts: rejection.to_string() })
     }
 
     fn head(&self) -> Head<'_> {
@@ -175,7 +174,7 @@ fn accepted(trial: &Trial<'_>, outcome: &Result<Verified, Refused>, vector: &Vec
 }
 
 fn answered(trial: &Trial<'_>, vector: &Vector) -> Option<String> {
-    let Expect::Challenge { status, content_type, body } = &vector.expect else { return None };
+    let Expect::Challenge { status, content_type, headers, body } = &vector.expect else { return None };
     let token = vector.verify_token.as_ref();
     let before = trial.challenge(None, token);
     let (given, verified) = match before {
@@ -191,10 +190,18 @@ fn answered(trial: &Trial<'_>, vector: &Vector) -> Option<String> {
         let text = String::from_utf8_lossy(&given.body);
         return Some(format!("the answer was {} {:?} {text:?}", given.status, given.content_type));
     }
+    for (name, value) in headers {
+        if !given.headers.contains(&(name.clone(), value.clone())) {
+            return Some(format!("the answer lacks {name}: {value:?}; it has {:?}", given.headers));
+        }
+    }
     // An unsigned handshake with a token must not be answered without it.
     let asks_token = trial.provider.challenges.iter().any(|challenge| challenge.token.is_some());
-    if !verified && asks_token && trial.challenge(None, Some(&Secret::new(b"another".to_vec()))).is_some() {
-        return Some("it was answered to a wrong token".to_owned());
+    if !verified && asks_token && !given.refused {
+        let other = trial.challenge(None, Some(&Secret::new(b"another".to_vec())));
+        if other.is_some_and(|other| !other.refused) {
+            return Some("it was answered to a wrong token".to_owned());
+        }
     }
     None
 }

@@ -76,6 +76,8 @@ pub enum Expect {
         status: u16,
         /// The answer's content type.
         content_type: Option<String>,
+        /// Headers that the answer must have.
+        headers: Vec<(HeaderName, HeaderValue)>,
         /// The answer's body.
         body: String,
     },
@@ -230,7 +232,8 @@ fn answer(fields: &mut Fields<'_, '_>) -> Option<Expect> {
     let mut answer = fields.child("answer")?;
     let status = super::read::status(&mut answer, "status", 200).unwrap_or(200);
     let content_type = answer.text("content_type").map(str::to_owned);
+    let headers = headers(&mut answer).into_iter().filter_map(|(name, value)| Some((name?, value))).collect();
     let body = answer.text("body").unwrap_or_default().to_owned();
     answer.finish();
-    Some(Expect::Challenge { status, content_type, body })
+    Some(Expect::Challenge { status, content_type, headers, body })
 }

@@ -35,6 +35,10 @@ enum Sender {
     Known(Arc<Provider>),
 }
 
+/// What is said of a route that waits for its secret.
+const FIRST_CONTACT: &str = "no secret yet: create the webhook at the sender, whose first request brings it; that is answered here, the rest \
+     of the route answers 503. Take the secret from the log or from /api/first-contacts of the admin address and put it here";
+
 /// Reads one route and reports everything that is wrong with it.
 pub(super) fn read<'n>(at: &Cursor<'n>, shared: &mut Shared<'_>, problems: &mut Problems) -> ReadRoute<'n> {
     let before = problems.len();
@@ -233,13 +237,17 @@ fn secrets<'n>(
         (Some(Sender::Known(provider)), None) => {
             fields.report(format!("`secrets` is missing: without one nothing of `{}` can be verified; write for example `secrets: [env:{}_SECRET]`", provider.name, variable(&provider.name)));
         }
-        (Some(Sender::Known(_)), Some(cursor))
+        (Some(Sender::Known(provider)), Some(cursor))
             if cursor.items(&mut Problems::new()).is_some_and(|items| items.is_empty()) =>
         {
-            cursor.report(
-                fields.problems(),
-                "the list is empty, so nothing can be verified; write for example `- env:NAME`",
-            );
+            if provider.reveals() {
+                cursor.report(&mut shared.warnings, FIRST_CONTACT);
+            } else {
+                cursor.report(
+                    fields.problems(),
+                    "the list is empty, so nothing can be verified; write for example `- env:NAME`",
+                );
+            }
         }
         _ => {}
     }
@@ -285,8 +293,7 @@ fn verify_tokens(
     secrets: &[Listed<'_>],
     shared: &mut Shared<'_>,
 ) -> Vec<Secret> {
-    let challenges = provider.map_or(&[][..], |provider| provider.challenges.as_slice());
-    let asks = challenges.iter().any(|challenge| challenge.token.is_some());
+    let asks = provider.is_some_and(Provider::asks_for_token);
     let Some(cursor) = fields.optional("verify_token") else {
         return secrets.iter().filter(|_| asks).map(|listed| listed.named.secret.clone()).collect();
     };

@@ -1,6 +1,6 @@
 //! How an exchange ends: with an answer of our own, or with the upstream's.
 
-use http::header::ALLOW;
+use http::header::{ALLOW, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue};
 use pingora::protocols::http::ServerSession;
 
@@ -48,6 +48,11 @@ impl Ending {
         self
     }
 
+    /// Whether it is an answer of our own for this reason.
+    pub(super) fn is(&self, wanted: Reason) -> bool {
+        matches!(self, Self::Reply { reason, .. } if *reason == wanted)
+    }
+
     /// Answers the sender.
     ///
     /// # Errors
@@ -90,13 +95,18 @@ pub(super) fn method_not_allowed(allow: &str) -> Stop {
 
 /// The answer to the sender's handshake.
 pub(super) fn challenge(answer: ChallengeAnswer) -> Stop {
+    if answer.refused {
+        let ending = Ending::with_status(Reason::SignatureMismatch, answer.status);
+        return ending.because("the handshake's token is another one");
+    }
     let mut reply = Reply {
         status: answer.status,
         content_type: answer.content_type.and_then(|value| HeaderValue::from_str(&value).ok()),
         fields: Vec::new(),
         body: answer.body.into(),
     };
-    for (name, value) in answer.headers {
+    // Every answer of ours says `nosniff` already.
+    for (name, value) in answer.headers.into_iter().filter(|(name, _)| name != X_CONTENT_TYPE_OPTIONS) {
         reply = reply.with(name, value);
     }
     Ending::reply(Reason::Challenge, reply)

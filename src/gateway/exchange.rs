@@ -20,10 +20,9 @@ use super::request::{self, Request};
 use super::respond;
 use super::state::{Gateway, Phase};
 use crate::admit::{self, Admission, Admitted, Proof, Reason};
-use crate::catalog;
 use crate::clock;
 use crate::metrics::Operation;
-use crate::routes::{MethodUse, Mode, Route};
+use crate::routes::{Mode, Route};
 use crate::time::Distance;
 use crate::verify::{self, Event, Rejection, Verified};
 
@@ -129,11 +128,16 @@ impl Exchange {
         let begun = stopwatch.time(|| self.begin_verification(session, &request));
         let mut verification = match begun {
             Ok(verification) => verification,
-            Err(rejection) => self.rejected(route, &rejection, record).map(|()| None)?,
+            Err(rejection) => {
+                // Boxed, because hardly any request comes this way.
+                let question = self.challenged_before_refusal(session, live, &request, &rejection, record);
+                Box::pin(question).await?;
+                None
+            }
         };
         let early_rejection = record.shadowed();
 
-        let body = self.read_body(session, live, &request, record, |chunk| {
+        let body = self.read_body(session, live, &request, route.body, record, |chunk| {
             if let Some(verification) = &mut verification {
                 stopwatch.time(|| verification.update(chunk));
             }
@@ -146,7 +150,13 @@ impl Exchange {
                 let head = request.head(session);
                 let verdict = stopwatch.time(|| verification.finish(&head, body.as_slice()));
                 request.live.metrics.verifying(stopwatch.total);
-                verdict.map_or_else(Verdict::Rejected, Verdict::Verified)
+                match (verdict, route.provider.as_deref()) {
+                    (Ok(verified), Some(provider)) => provider
+                        .hold_against_questions(&verified, &head, body.as_slice())
+                        .map_or_else(Verdict::Rejected, |()| Verdict::Verified(verified)),
+                    (Ok(verified), None) => Verdict::Verified(verified),
+                    (Err(rejection), _) => Verdict::Rejected(rejection),
+                }
             }
             None => Verdict::Unchecked,
         };
@@ -167,38 +177,6 @@ impl Exchange {
         Box::pin(self.gateway.forward(session, &request, permit, &event, &body, record)).await
     }
 
-    /// Ends the exchange with the answer to the sender's handshake, if this is one.
-    fn challenged(
-        &self,
-        session: &ServerSession,
-        request: &Request<'_>,
-        body: Option<&Body>,
-        verified: Option<&Verified>,
-    ) -> Result<(), Stop> {
-        let route = &*request.route;
-        let Some(provider) = route.provider.as_deref() else { return Ok(()) };
-        if provider.challenges.is_empty() {
-            return Ok(());
-        }
-        let head = request.head(session);
-        let answer = catalog::challenge(
-            provider,
-            &head,
-            body.map(Body::as_slice),
-            verified.map(Verified::secret_index),
-            &route.keys,
-            &route.verify_tokens,
-        );
-        match answer {
-            Some(answer) => Err(ending::challenge(answer)),
-            // A method that is only open for the handshake ends here if this is not one: it is never forwarded.
-            None if route.accepts_method(head.method) == MethodUse::ChallengeOnly => {
-                Err(ending::method_not_allowed(&route.allow()))
-            }
-            None => Ok(()),
-        }
-    }
-
     /// Refuses what the head can refuse; `None` on a route without a provider.
     fn begin_verification<'r>(
         &self,
@@ -211,11 +189,13 @@ impl Exchange {
             .map(Some)
     }
 
-    async fn read_body(
+    /// Reads the whole body, at most `limit` bytes of it.
+    pub(super) async fn read_body(
         &self,
         session: &mut ServerSession,
         live: &Live,
         request: &Request<'_>,
+        limit: u64,
         record: &mut Record,
         fed: impl FnMut(&[u8]),
     ) -> Result<Body, Stop> {
@@ -229,8 +209,7 @@ impl Exchange {
             }
         }
         let limits = &live.config.limits;
-        let bounds =
-            BodyLimits { body: request.route.body, buffered: limits.buffered, declared: request.declared };
+        let bounds = BodyLimits { body: limit, buffered: limits.buffered, declared: request.declared };
         let read = body::read(session, &self.gateway.buffered, &bounds, fed);
         match tokio::time::timeout(limits.body_timeout, read).await {
             Ok(Ok(body)) => {
@@ -247,11 +226,19 @@ impl Exchange {
     }
 
     /// Refuses, or in shadow mode notes what would have been refused.
-    fn rejected(&self, route: &Route, rejection: &Rejection, record: &mut Record) -> Result<(), Stop> {
+    pub(super) fn rejected(
+        &self,
+        route: &Route,
+        rejection: &Rejection,
+        record: &mut Record,
+    ) -> Result<(), Stop> {
         let reason = Reason::from(rejection);
         if route.mode == Mode::Shadow {
             record.shadow(reason, rejection.to_string());
             return Ok(());
+        }
+        if route.keys.is_empty() {
+            return Err(Ending::refuse(Reason::KeysUnavailable).because("the route has no secret yet"));
         }
         let status = route.provider.as_deref().map_or(reason.status(), |provider| provider.refusal_status);
         Err(Ending::with_status(reason, status).because(rejection.to_string()))

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::first_contact::{Contact, FirstContacts};
 use super::upstream::{self, Peer};
 use crate::config::Config;
 use crate::metrics::{Metrics, RouteMetrics};
@@ -26,8 +27,10 @@ pub(super) struct RouteLive {
     pub(super) peer: Peer,
     /// Its metrics, resolved once.
     pub(super) metrics: Arc<RouteMetrics>,
-    /// Whether its provider signs the URL, so that the request's origin has to be known.
+    /// Whether its provider signs the URL or is answered with it, so that the request's origin has to be known.
     pub(super) signs_url: bool,
+    /// The secrets that first contacts brought, on routes of senders that do so.
+    pub(super) first_contacts: Option<Arc<FirstContacts>>,
 }
 
 impl Live {
@@ -45,7 +48,9 @@ impl Live {
                         provider.map_or("none", |provider| provider.name.as_str()),
                         &route.secret_names,
                     ),
-                    signs_url: provider.is_some_and(|provider| provider.scheme.signs_url()),
+                    signs_url: provider
+                        .is_some_and(|provider| provider.scheme.signs_url() || provider.answers_with_url()),
+                    first_contacts: provider.filter(|provider| provider.reveals()).map(|_| Arc::default()),
                 };
                 (route.name.clone(), live)
             })
@@ -56,5 +61,11 @@ impl Live {
     /// What belongs to `route`, which is one of this configuration's.
     pub(super) fn of(&self, route: &Route) -> Option<&RouteLive> {
         self.routes.get(&route.name)
+    }
+
+    /// The secrets that first contacts of this route brought since the configuration was loaded, the newest first.
+    pub(crate) fn first_contacts(&self, route: &Route, now: UnixTime) -> Vec<Contact> {
+        let contacts = self.of(route).and_then(|live| live.first_contacts.as_ref());
+        contacts.map_or_else(Vec::new, |contacts| contacts.shown(now))
     }
 }

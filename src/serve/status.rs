@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::admin::Status;
+use crate::clock;
 use crate::dedupe::Store as _;
 use crate::gateway::{Gateway, Phase};
 use crate::logs;
@@ -47,6 +48,26 @@ impl Status for RunningStatus {
 
     fn routes(&self) -> Value {
         self.gateway.live().config.routes.iter().map(|route| describe(route)).collect()
+    }
+
+    fn first_contacts(&self) -> Value {
+        let live = self.gateway.live();
+        let now = clock::now();
+        let of_route = |route: &Route| {
+            let provider = route.provider.as_deref().map(|provider| provider.name.clone());
+            let contacts = live.first_contacts(route, now).into_iter();
+            let contacts = contacts.map(|contact| {
+                json!({
+                    "route": route.name,
+                    "provider": provider,
+                    "value": contact.value,
+                    "client": contact.client.map(|client| client.to_string()),
+                    "at": contact.at.seconds(),
+                })
+            });
+            contacts.collect::<Vec<_>>()
+        };
+        live.config.routes.iter().flat_map(|route| of_route(route)).collect()
     }
 
     fn config(&self) -> Value {

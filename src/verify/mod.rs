@@ -21,6 +21,7 @@ mod multipart;
 mod private_key;
 mod problems;
 mod public_key;
+mod question;
 mod rejection;
 mod scheme;
 pub mod sign;
@@ -39,6 +40,7 @@ pub use event::{Event, EventKey, EventSpec, MissingPart, event, event_key};
 pub use filter::Filter;
 pub use keys::{KeyError, Keys};
 pub use locator::{Location, Locator, LocatorError, Pointer};
+pub use question::{Alphabet, LONGEST_QUESTION, Question};
 pub use rejection::Rejection;
 pub use scheme::{
     Algorithm, Alternative, BodyDigest, BodyForm, BodyHashClaim, Condition, Encoding, JwtAlgorithm, JwtForm,

@@ -1,16 +1,29 @@
-//! The digest of what a verified delivery's signature covers, for senders whose ids are not signed.
+//! What a verified delivery's signature covers: its digest, for senders whose ids are not signed, and the bytes themselves.
 
 use super::body::{self, Body, Place, locate};
 use super::content::{self, Context, SecretSink, UrlVariant};
 use super::delivery::Head;
 use super::encoding::Bytes;
-use super::mac::{self, State};
+use super::mac::State;
 use super::scheme::{Algorithm, Scheme, Sha};
 use super::verification::{Verified, timestamp_text};
 use super::{jwt, signature};
 
 /// The SHA-256 of the signed bytes, `None` for tokens and Basic, which sign none.
 pub(crate) fn digest(scheme: &Scheme, verified: &Verified, head: &Head<'_>, body: &[u8]) -> Option<Bytes> {
+    let mut hash = State::digest(Sha::Sha256);
+    write(scheme, verified, head, body, &mut hash)?;
+    Some(hash.finish())
+}
+
+/// Writes the signed bytes; `None` for tokens and Basic, which sign none. The sink may have got a part of them by then.
+pub(crate) fn write(
+    scheme: &Scheme,
+    verified: &Verified,
+    head: &Head<'_>,
+    body: &[u8],
+    sink: &mut impl SecretSink,
+) -> Option<()> {
     let (form, template) = verified.form();
     let alternative = scheme.alternatives.get(form)?;
     let bytes = body::signed_form(alternative.body, head, body).ok()?;
@@ -22,7 +35,8 @@ pub(crate) fn digest(scheme: &Scheme, verified: &Verified, head: &Head<'_>, body
     let text = signature::read(&alternative.signature, &text).ok()?;
     if let Algorithm::Jwt(form) = &alternative.algorithm {
         let token = jwt::Token::read(form, text.items.first()?).ok()?;
-        return Some(mac::digest(Sha::Sha256, token.signed.as_bytes()));
+        sink.write(token.signed.as_bytes());
+        return Some(());
     }
     let timestamp = timestamp_text(alternative, &text, head, Some(&body)).ok()?;
     let context = Context {
@@ -33,9 +47,7 @@ pub(crate) fn digest(scheme: &Scheme, verified: &Verified, head: &Head<'_>, body
         body: Some(&body),
         url: UrlVariant::AsKnown,
     };
-    let mut hash = State::digest(Sha::Sha256);
-    content::write(alternative.signed.get(template)?.parts(), &context, &mut hash).ok()?;
-    Some(hash.finish())
+    content::write(alternative.signed.get(template)?.parts(), &context, sink).ok()
 }
 
 /// A plain digest's secret is no part of what the sender said.

@@ -11,6 +11,7 @@ mod admin;
 mod bodies;
 mod dedupe;
 mod framing;
+mod handshakes;
 mod headers;
 mod http2;
 mod limits;

@@ -6,7 +6,10 @@ use super::kit::{
     boolean, duration, duration_or_zero, list, locator, object, one_of, one_or_many, pattern, text, word,
 };
 use super::route::on_store_error;
-use crate::verify::{Algorithm, BodyForm, Encoding, JwtAlgorithm, KeyEncoding, Sha, TimeUnit};
+use crate::catalog::CHALLENGE_METHODS;
+use crate::verify::{
+    Algorithm, Alphabet, BodyForm, Encoding, JwtAlgorithm, KeyEncoding, LONGEST_QUESTION, Sha, TimeUnit,
+};
 
 /// One entry of `providers`.
 pub(super) fn provider() -> Value {
@@ -421,7 +424,24 @@ fn challenge() -> Value {
         &[],
         vec![("present", flag("It is there.")), ("absent", flag("It is not there."))],
     );
-    let template = "A template: `{header:NAME}`, `{query:NAME}`, `{form:NAME}`, `{json:/pointer}`, `{json_text:/pointer}`, `{hmac_hex:LOCATOR}`, `{hmac_base64:LOCATOR}`.";
+    let template = "A template: `{header:NAME}`, `{query:NAME}`, `{form:NAME}`, `{json:/pointer}`, `{json_text:/pointer}`, `{hmac_hex:LOCATOR}`, `{hmac_base64:LOCATOR}`, `{sha256_hex:LOCATOR+token+url}`, `{sha256_base64:…}`, `{token}`, `{url}`.";
+    let ask = object(
+        "What an unsigned question may be made of whose answer holds its MAC. Deliveries whose signed bytes are such a text are refused.",
+        &["pattern", "longest"],
+        vec![
+            (
+                "pattern",
+                word(
+                    "`hex`; `word`: letters, digits, `-`, `_`; `token`: these, `.` and `=`.",
+                    Alphabet::WORDS,
+                ),
+            ),
+            (
+                "longest",
+                json!({ "type": "integer", "minimum": 1, "maximum": LONGEST_QUESTION, "description": "In bytes." }),
+            ),
+        ],
+    );
     let answer = object(
         "The answer.",
         &[],
@@ -439,17 +459,35 @@ fn challenge() -> Value {
         "One handshake: how it is recognised, what it has to prove, how it is answered.",
         &["answer"],
         vec![
-            ("method", one_of("Its method.", &["GET", "POST", "PUT", "HEAD"], "POST")),
+            ("method", one_of("Its method.", CHALLENGE_METHODS, "POST")),
             (
                 "when",
                 json!({
                     "type": "object",
-                    "description": "Places of the request and what must stand there; all must hold.",
+                    "description": "Places of the request and what must stand there; all must hold. `body` is the whole body, absent when it is empty.",
                     "minProperties": 1,
                     "additionalProperties": { "oneOf": [{ "type": ["string", "number", "boolean"] }, presence] }
                 }),
             ),
             ("token", locator("Where it carries the route's `verify_token`.")),
+            (
+                "refusal",
+                object(
+                    "How a wrong token is answered. Default: like any other request.",
+                    &["status"],
+                    vec![(
+                        "status",
+                        json!({ "type": "integer", "minimum": 400, "maximum": 599, "description": "An HTTP status." }),
+                    )],
+                ),
+            ),
+            ("ask", ask),
+            (
+                "reveal",
+                locator(
+                    "Where a first contact brings the secret. It is written to the log and to the admin address, and a route may begin with `secrets: []`.",
+                ),
+            ),
             ("signed", boolean("Whether it is answered only after its signature was verified.", false)),
             ("answer", answer),
         ],

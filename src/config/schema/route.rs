@@ -17,8 +17,8 @@ pub(super) fn route() -> Value {
             (
                 "secrets",
                 list(
-                    "Any of them may match, so a rotation is two lines. As the sender shows them: the provider knows what is decoded.",
-                    1,
+                    "Any of them may match, so a rotation is two lines, the newest first. As the sender shows them: the provider knows what is decoded. Empty only while a sender's first contact is still to bring it.",
+                    0,
                     super::secret(
                         "One secret; for a sender with public keys, its public key (PEM, hex or base64).",
                         true,

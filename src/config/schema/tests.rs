@@ -102,6 +102,16 @@ const MAPPINGS: &[(&str, &str, &str)] = &[
     ),
     (
         PROVIDER,
+        ", challenges: [{ ask: { % } }]",
+        "/properties/providers/additionalProperties/properties/challenges/items/properties/ask",
+    ),
+    (
+        PROVIDER,
+        ", challenges: [{ refusal: { % } }]",
+        "/properties/providers/additionalProperties/properties/challenges/items/properties/refusal",
+    ),
+    (
+        PROVIDER,
         ", challenges: [{ answer: { % } }]",
         "/properties/providers/additionalProperties/properties/challenges/items/properties/answer",
     ),
@@ -203,7 +213,6 @@ fn what_the_schema_refuses_the_reader_refuses() {
         with("provider: github"),
         with("secrets: [env:A]"),
         with("provider: ~"),
-        with("provider: github, secrets: []"),
         with("provider: github, secrets: env:A"),
         with("provider: github, secrets: [abc]"),
         with("provider: github, secrets: [{ env: A, file: b }]"),
