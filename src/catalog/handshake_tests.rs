@@ -272,6 +272,16 @@ fn what_would_hand_out_something_is_refused_when_it_is_read() {
     }
 }
 
+#[test]
+fn a_question_stands_beside_no_scheme_whose_signed_bytes_are_not_its_text() {
+    let asks = r#"{ method: GET, when: { "query:c": { present: true } }, ask: { pattern: token, longest: 64 }, answer: { content_type: text/plain, body: "{hmac_hex:query:c}" } }"#;
+    assert!(read(HMAC, asks).is_ok());
+    for more in ["prehash: sha256\n"] {
+        let found = read(&format!("{HMAC}{more}"), asks).unwrap_err();
+        assert!(found.contains("`ask` cannot stand beside"), "{found}");
+    }
+}
+
 /// Verifies a delivery as the gateway does.
 fn deliver(provider: &Provider, headers: &HeaderMap, body: &[u8]) -> Result<Verified, &'static str> {
     let head = Head { method: "POST", target: "/", origin: None, headers };

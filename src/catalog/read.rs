@@ -46,7 +46,7 @@ fn read(given: Option<&str>, node: &Node, path: &str, problems: &mut Problems) -
     let (dedupe_ttl, on_store_error) = if remembers { dedupe(&mut fields) } else { (None, None) };
     let refusal_status = refusal_status(&mut fields);
     let reply = reply(&mut fields);
-    let challenges = challenges(&mut fields);
+    let challenges = challenges(&mut fields, &scheme);
     let redact = locators(&mut fields, "redact").unwrap_or_default();
     // Vectors may stand in the same file; they are read by whoever runs them.
     let _ = fields.optional("vectors");

@@ -1,6 +1,6 @@
 //! From YAML to [`Challenge`]: a sender's handshakes.
 
-use crate::verify::{Alphabet, LONGEST_QUESTION, Locator, Question};
+use crate::verify::{Alphabet, LONGEST_QUESTION, Locator, Question, Scheme};
 use crate::yaml::{Cursor, Fields, Problems};
 
 use super::answer::AnswerTemplate;
@@ -10,11 +10,20 @@ use super::read::{status, text_as};
 /// The methods of handshakes.
 pub const CHALLENGE_METHODS: &[&str] = &["GET", "POST", "PUT", "HEAD", "OPTIONS"];
 
-/// Reads `challenges`, a list.
-pub(super) fn challenges(fields: &mut Fields<'_, '_>) -> Vec<Challenge> {
+/// Reads `challenges`, a list, of a sender that signs by this scheme.
+pub(super) fn challenges(fields: &mut Fields<'_, '_>, scheme: &Scheme) -> Vec<Challenge> {
     let items = fields.list("challenges").unwrap_or_default();
     let problems = fields.problems();
-    items.iter().filter_map(|item| challenge(item, problems)).collect()
+    let challenges: Vec<_> = items.iter().filter_map(|item| challenge(item, problems)).collect();
+    let asks = challenges.iter().any(|challenge| challenge.ask.is_some());
+    // Then what is signed is not the text that the templates give, so no delivery could be held against a question.
+    if asks && scheme.alternatives.iter().any(|form| form.prehash.is_some() || form.each.is_some()) {
+        fields.report_at(
+            "challenges",
+            "`ask` cannot stand beside a scheme that signs a digest or each element by itself",
+        );
+    }
+    challenges
 }
 
 fn challenge(cursor: &Cursor<'_>, problems: &mut Problems) -> Option<Challenge> {
