@@ -8,6 +8,7 @@ use crate::secret::Secret;
 use crate::time::UnixTime;
 use crate::verify::{Alternative, Layout, Location, Subject, TimestampSource, Verified};
 
+use super::derive_inside;
 use super::run::{Trial, VectorResult};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -32,6 +33,9 @@ pub(super) fn refusals(trial: &Trial<'_>, verified: &Verified, results: &mut Vec
     };
     if !names.is_empty() {
         checks.signature_headers(&names, form);
+    }
+    for (check, delivery) in derive_inside::changed(form, &trial.delivery) {
+        checks.refused(check, None, |trial| trial.delivery = delivery);
     }
     if let Some(sent) = verified.timestamp() {
         checks.window(sent);
@@ -74,6 +78,14 @@ impl Checks<'_, '_> {
     }
 
     fn secrets(&mut self) {
+        let mut empty = self.trial.clone();
+        empty.secrets = vec![Secret::new(Vec::new())];
+        let problem = match empty.run() {
+            Err(refused) if refused.word == "key" => None,
+            Err(refused) => Some(format!("it was taken for a key: {refused}")),
+            Ok(_) => Some("it was accepted".to_owned()),
+        };
+        self.record("an empty secret is no key", problem);
         let right = self.trial.delivery.secret.clone();
         let other = match &self.trial.vector.other_secret {
             Some(other) => other.clone(),
@@ -196,7 +208,7 @@ fn changed(secret: &Secret) -> Secret {
 }
 
 /// The header's text with every signature in it changed, and nothing else.
-fn with_each_signature(text: &str, layout: &Layout, change: fn(&str) -> String) -> String {
+pub(super) fn with_each_signature(text: &str, layout: &Layout, change: fn(&str) -> String) -> String {
     let items = |separator: char, is_signature: &dyn Fn(usize, &str) -> bool| {
         let items = text.split(separator).enumerate();
         let changed =
@@ -221,14 +233,14 @@ fn with_each_signature(text: &str, layout: &Layout, change: fn(&str) -> String) 
 }
 
 /// The text without its last letter or digit. Padding goes as well: without it alone the same bytes would be meant.
-fn shorter(text: &str) -> String {
+pub(super) fn shorter(text: &str) -> String {
     let mut shorter = text.trim_end_matches('=').to_owned();
     shorter.pop();
     shorter
 }
 
 /// The text with its last letter or digit changed, what follows it (padding) kept.
-fn other_end(text: &str) -> String {
+pub(super) fn other_end(text: &str) -> String {
     let mut changed = text.to_owned();
     if let Some(at) = text.rfind(|character: char| character.is_ascii_alphanumeric()) {
         let other = if text.get(at..=at) == Some("0") { "1" } else { "0" };

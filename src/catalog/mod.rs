@@ -9,6 +9,7 @@ mod builtin;
 mod challenge;
 pub mod defaults;
 mod derive;
+mod derive_inside;
 #[cfg(test)]
 mod handshake_tests;
 mod provider;
