@@ -221,7 +221,8 @@ fn event(fields: &mut Fields<'_, '_>, scheme: &Scheme) -> (EventSpec, bool) {
 /// Whether a value at this place could not be changed without breaking the signature, whichever form is used.
 fn is_signed(at: &Locator, scheme: &Scheme) -> bool {
     match at {
-        Locator::Json(_) | Locator::Form(_) | Locator::Body => {
+        Locator::Json(pointer) => scheme.alternatives.iter().all(|form| form.covers_json(pointer)),
+        Locator::Form(_) | Locator::Body => {
             scheme.alternatives.iter().all(crate::verify::Alternative::covers_body)
         }
         Locator::AnyOf(any) => any.iter().all(|at| is_signed(at, scheme)),

@@ -42,9 +42,7 @@ fn covers(form: &Alternative, locator: &Locator) -> bool {
     match locator {
         Locator::Signed => true,
         Locator::Body => form.covers_body(),
-        Locator::Json(pointer) => {
-            form.covers_body() || has_part(form, &|part| *part == Part::Json(pointer.clone()))
-        }
+        Locator::Json(pointer) => form.covers_json(pointer),
         Locator::Form(name) => {
             form.covers_body()
                 || has_part(form, &|part| matches!(part, Part::FormField(field) if field == name))

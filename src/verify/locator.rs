@@ -72,6 +72,12 @@ impl Pointer {
         &self.steps
     }
 
+    /// Whether it leads to the same place as the other one, or to a place inside of that.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.steps.starts_with(&other.steps)
+    }
+
     /// Whether a `*` makes it stand for several values.
     #[must_use]
     pub fn is_many(&self) -> bool {

@@ -1,6 +1,6 @@
 //! What cannot be right about a scheme, found when it is loaded and not when a delivery comes.
 
-use super::locator::Location;
+use super::locator::{Location, Pointer};
 use super::scheme::{Algorithm, Alternative, Encoding, Layout, Scheme, TimestampSource};
 use super::template::{Part, Template};
 
@@ -30,6 +30,18 @@ impl Alternative {
             Algorithm::Jwt(jwt) => jwt.body_hash.is_some() || self.body_digest.is_some(),
             _ => self.body_digest.is_some() || self.signed.iter().all(Template::covers_body),
         }
+    }
+
+    /// Whether a changed value at this place of the JSON would be noticed.
+    #[must_use]
+    pub fn covers_json(&self, pointer: &Pointer) -> bool {
+        let signs = |part: &Part| match part {
+            Part::Json(signed) => signed == pointer,
+            Part::JsonRaw(signed) => pointer.is_within(signed),
+            _ => false,
+        };
+        let all = !self.signed.is_empty() && self.signed.iter().all(|template| template.leaves().any(signs));
+        self.covers_body() || all
     }
 
     /// Whether this form signs a template, and not a token or claims.
