@@ -26,6 +26,8 @@ pub struct Challenge {
     pub signed: bool,
     /// What an unsigned question may be made of whose answer holds its MAC.
     pub ask: Option<Question>,
+    /// Whether the answer may show the route's token to whoever asks, because it only proves whose endpoint it is.
+    pub public_token: bool,
     /// Where it brings the secret of the deliveries to come, for the operator to put into the configuration.
     pub reveal: Option<Locator>,
     /// The answer.
@@ -135,11 +137,17 @@ impl Provider {
         self.challenges.iter().any(|challenge| challenge.reveal.is_some())
     }
 
-    /// Whether a handshake presents a token of the route, or is answered with one.
+    /// Whether a handshake presents a token of the route.
     #[must_use]
     pub fn asks_for_token(&self) -> bool {
-        let in_answer = |challenge: &Challenge| challenge.answer.templates().any(AnswerTemplate::needs_token);
-        self.challenges.iter().any(|challenge| challenge.token.is_some() || in_answer(challenge))
+        self.challenges.iter().any(|challenge| challenge.token.is_some())
+    }
+
+    /// Whether a handshake is answered with a token of the route, which then is never one of its secrets.
+    #[must_use]
+    pub fn answers_with_token(&self) -> bool {
+        let mut answers = self.challenges.iter().flat_map(|challenge| challenge.answer.templates());
+        answers.any(AnswerTemplate::needs_token)
     }
 
     /// Whether a handshake is answered with something made of the route's URL.

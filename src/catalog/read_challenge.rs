@@ -35,13 +35,23 @@ fn challenge(cursor: &Cursor<'_>, problems: &mut Problems) -> Option<Challenge> 
     let signed = fields.boolean("signed").unwrap_or(false);
     let ask = ask(&mut fields);
     let reveal = locator(&mut fields, "reveal");
+    let public_token = fields.boolean("public_token").unwrap_or(false);
     let answer = answer(&mut fields);
     // A method that no delivery uses is mark enough.
     if when.is_empty() && method != "HEAD" && method != "OPTIONS" {
         fields.report_at("when", "a handshake needs a mark by which it is told from a delivery");
     }
-    let challenge =
-        answer.map(|answer| Challenge { method, when, token, refusal, signed, ask, reveal, answer });
+    let challenge = answer.map(|answer| Challenge {
+        method,
+        when,
+        token,
+        refusal,
+        signed,
+        ask,
+        public_token,
+        reveal,
+        answer,
+    });
     if let Some(challenge) = &challenge {
         guard(challenge, &mut fields);
     }
@@ -63,9 +73,11 @@ fn guard(challenge: &Challenge, fields: &mut Fields<'_, '_>) {
         fields.report_at("ask", "`ask` is for unsigned handshakes whose answer holds a MAC");
     }
     let shows_token = challenge.answer.templates().any(AnswerTemplate::shows_token);
-    if shows_token && !challenge.signed && challenge.token.is_none() {
+    let presented = challenge.signed || challenge.token.is_some();
+    if shows_token && !presented && !challenge.public_token {
         fields.report(
-            "an answer that shows the route's token is given to nobody who has not presented it: write `token`",
+            "an answer that shows the route's token is given to nobody who has not presented it: write `token`, or \
+             `public_token: true` where it only proves whose endpoint this is",
         );
     }
     if challenge.refusal.is_some() && challenge.token.is_none() {

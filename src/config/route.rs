@@ -294,10 +294,17 @@ fn verify_tokens(
     shared: &mut Shared<'_>,
 ) -> Vec<Secret> {
     let asks = provider.is_some_and(Provider::asks_for_token);
+    let needs_own = provider.is_some_and(Provider::answers_with_token);
     let Some(cursor) = fields.optional("verify_token") else {
+        if needs_own {
+            let message = "`verify_token` is missing: this sender's handshake is answered with the token that you agreed on with it; \
+                           write for example `verify_token: env:NAME`";
+            fields.report(message);
+            return Vec::new();
+        }
         return secrets.iter().filter(|_| asks).map(|listed| listed.named.secret.clone()).collect();
     };
-    if !asks {
+    if !asks && !needs_own {
         let message = "this provider has no handshake that presents a token, so this one is never asked for";
         cursor.report(&mut shared.warnings, message);
     }

@@ -509,6 +509,17 @@ fn a_handshakes_token_is_the_routes_own_or_else_its_secret() {
     assert_eq!(config.routes.named("r").unwrap().allow(), "POST, GET");
 }
 
+#[test]
+fn an_answer_is_never_made_of_a_secret_for_want_of_a_token() {
+    let own = "providers: { own: { signature: { header: X-A }, algorithm: token, challenges: [{ method: GET, when: { \"query:c\": { present: true } }, \
+               answer: { content_type: text/plain, body: \"{sha256_hex:query:c+token}\" } }] } }\n";
+    let route = bare_route("provider: own, secrets: [env:A]");
+    let found = refused(&format!("{own}{route}"));
+    assert!(found.contains("routes[0]: `verify_token` is missing"), "{found}");
+    let config = loaded(&format!("{own}{}", route.replace("[env:A]", "[env:A], verify_token: env:B")));
+    assert_eq!(config.routes.named("r").unwrap().verify_tokens.len(), 1);
+}
+
 /// Prints what ten thousand routes cost, each with a provider of its own; the bound is generous so that a busy
 /// machine does not fail it, but a quadratic step would.
 #[test]

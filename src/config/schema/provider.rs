@@ -483,6 +483,13 @@ fn challenge() -> Value {
             ),
             ("ask", ask),
             (
+                "public_token",
+                boolean(
+                    "The answer shows the route's `verify_token` to whoever asks, because it only proves whose endpoint this is.",
+                    false,
+                ),
+            ),
+            (
                 "reveal",
                 locator(
                     "Where a first contact brings the secret. It is written to the log and to the admin address, and a route may begin with `secrets: []`.",
