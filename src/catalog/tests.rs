@@ -247,3 +247,56 @@ fn how_long_it_takes_to_read_every_file() {
     println!("{read} files, {bytes} bytes: {:?}", before.elapsed());
     assert_eq!(read, texts.len());
 }
+
+/// Deliveries like the vectors', signed here, verify. Senders with key pairs keep their private keys to themselves.
+#[test]
+fn every_sender_whose_key_can_sign_can_be_signed_for() {
+    use crate::verify::sign::{SignRequest, sign};
+    let mut failures = Vec::new();
+    let mut signed_for = 0;
+    for name in names() {
+        let provider = find(name).unwrap();
+        let accepted =
+            vectors(name).list.into_iter().filter(|vector| vector.expect == super::Expect::Accepted);
+        for vector in accepted {
+            let provider = provider.with_settings(&vector.settings).unwrap();
+            let url = format!("{}{}", vector.origin_url.clone().unwrap_or_default(), vector.target);
+            let request = SignRequest {
+                method: &vector.method,
+                url: &url,
+                headers: &vector.headers,
+                body: &vector.body,
+                id: None,
+                timestamp: vector.now,
+            };
+            let outcome = sign(&provider.scheme, &vector.secret, &request).map_err(|error| error.to_string());
+            let outcome = outcome.and_then(|signed| {
+                let mut headers = vector.headers.clone();
+                for (name, value) in &signed.headers {
+                    headers.insert(http::HeaderName::try_from(name).unwrap(), value.parse().unwrap());
+                }
+                let origin = vector.origin_url.as_deref();
+                let target = signed.url.strip_prefix(origin.unwrap_or_default()).unwrap();
+                let head = Head { method: &vector.method, target, origin, headers: &headers };
+                let named = NamedSecret { name: "0".into(), secret: vector.secret.clone() };
+                let keys = provider.scheme.prepare(&[named]).unwrap();
+                crate::verify::verify(
+                    &provider.scheme,
+                    &keys,
+                    &head,
+                    &signed.body,
+                    provider.tolerance,
+                    vector.now,
+                )
+                .map_err(|rejection| rejection.to_string())
+            });
+            match outcome {
+                Ok(_) => signed_for += 1,
+                Err(why) if why.contains("expected the private key") => {}
+                Err(why) => failures.push(format!("{name}: {}: {why}", vector.name)),
+            }
+        }
+    }
+    println!("{signed_for} deliveries signed");
+    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+}

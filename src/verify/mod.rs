@@ -18,6 +18,7 @@ mod keys;
 mod locator;
 mod mac;
 mod multipart;
+mod place;
 mod private_key;
 mod problems;
 mod public_key;

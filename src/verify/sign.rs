@@ -4,20 +4,20 @@ use std::fmt;
 
 use base64::Engine as _;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 use crate::time::UnixTime;
 
-use super::body::{Body, Place};
+use super::body::{self, Body, Place};
 use super::choose::choose;
 use super::content::{self, Context, UrlVariant};
 use super::delivery::Head;
 use super::encoding::{BASE64, encode};
 use super::locator::{Location, Pointer, Step};
 use super::mac::{self, Sink, State};
+use super::place;
 use super::private_key;
 use super::public_key::Use;
 use super::scheme::{
@@ -282,7 +282,9 @@ impl Draft {
         time: Option<&str>,
     ) -> Result<Vec<u8>, SignError> {
         let head = self.head(request);
-        let body = Body::read(alternative, &head, &self.body);
+        let lacks = |rejection: super::Rejection| SignError::Lacks(rejection.to_string());
+        let bytes = body::signed_form(alternative.body, &head, &self.body).map_err(lacks)?;
+        let body = Body::read(alternative, &head, &bytes);
         let context = Context {
             alternative,
             head: &head,
@@ -294,7 +296,6 @@ impl Draft {
         let template =
             alternative.signed.first().ok_or(SignError::Unsupported("a scheme without `signed`"))?;
         let key = || alternative.key.decode(secret).map_err(key_error);
-        let lacks = |rejection: super::Rejection| SignError::Lacks(rejection.to_string());
         let message = |secret: Option<&Zeroizing<Vec<u8>>>| {
             content::message(template.parts(), &context, secret.map(|key| key.as_slice())).map_err(lacks)
         };
@@ -356,6 +357,7 @@ impl Draft {
 
     /// Puts a text where the receiver looks for it. `body_is_signed` forbids changing the body.
     fn put(&mut self, location: &Location, text: &str, body_is_signed: bool) -> Result<(), SignError> {
+        let lacks = |what: &str| SignError::Lacks(what.to_owned());
         match location {
             Location::Header(name) => self.add_header(name, text),
             Location::Headers(names) => {
@@ -370,37 +372,20 @@ impl Draft {
                 )
             }
             Location::Query(name) => {
-                let mark = if self.target.contains('?') { '&' } else { '?' };
-                self.target.push(mark);
-                self.target.push_str(&parameter(name, text));
+                self.target = place::set_parameter(&self.target, name, text);
                 Ok(())
             }
             Location::Form(_) | Location::Json(_) if body_is_signed => {
                 Err(SignError::Unsupported("a signature that stands in the body it covers"))
             }
             Location::Form(name) => {
-                if !self.body.is_empty() {
-                    self.body.push(b'&');
-                }
-                self.body.extend_from_slice(parameter(name, text).as_bytes());
+                let form = std::str::from_utf8(&self.body).map_err(|_| lacks("a form as its body"))?;
+                self.body = place::set_field(form, name, text).into_bytes();
                 Ok(())
             }
             Location::Json(pointer) => {
-                let mut tree: Value = serde_json::from_slice(&self.body).map_err(|_| {
-                    SignError::Lacks("a JSON body that the signature can stand in".to_owned())
-                })?;
-                let mut place = &mut tree;
-                for step in pointer.steps() {
-                    let member = match (place, step) {
-                        (Value::Object(map), Step::Key(key)) => {
-                            map.entry(key.as_str()).or_insert(Value::Object(Map::new()))
-                        }
-                        _ => return Err(SignError::Lacks(format!("an object on the way to json:{pointer}"))),
-                    };
-                    place = member;
-                }
-                *place = Value::String(text.to_owned());
-                self.body = tree.to_string().into_bytes();
+                let written = place::set_json(&self.body, pointer, text);
+                self.body = written.ok_or_else(|| lacks("a JSON body that the signature can stand in"))?;
                 Ok(())
             }
         }
@@ -476,10 +461,6 @@ fn lay_out(
         Layout::Positional { separator } => format!("{}{separator}{signature}", time.unwrap_or_default()),
     };
     format!("{prefix}{text}")
-}
-
-fn parameter(name: &str, text: &str) -> String {
-    format!("{}={}", utf8_percent_encode(name, NON_ALPHANUMERIC), utf8_percent_encode(text, NON_ALPHANUMERIC))
 }
 
 fn text_of(bytes: &[u8]) -> Result<String, SignError> {
