@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::time::Tolerance;
-use crate::verify::{EventSpec, Locator, Scheme};
+use crate::verify::{Algorithm, EventSpec, Locator, Scheme};
 
 use super::challenge::Challenge;
 
@@ -72,6 +72,12 @@ pub enum SettingError {
 }
 
 impl Provider {
+    /// Whether it proves itself by HTTP Basic.
+    #[must_use]
+    pub fn asks_for_a_password(&self) -> bool {
+        self.scheme.alternatives.iter().any(|form| form.algorithm == Algorithm::Basic)
+    }
+
     /// The provider as a route with these settings sees it.
     ///
     /// # Errors

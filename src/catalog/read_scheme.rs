@@ -324,6 +324,9 @@ fn timestamp(fields: &mut Fields<'_, '_>) -> (Option<TimestampForm>, Window) {
     if let Some(name) = timestamp.text("query") {
         sources.push(TimestampSource::Query(name.to_owned()));
     }
+    if let Some(name) = timestamp.text("form") {
+        sources.push(TimestampSource::Form(name.to_owned()));
+    }
     if let Some(cursor) = timestamp.optional("json") {
         sources.extend(text_as::<Pointer>(&cursor, timestamp.problems()).map(TimestampSource::Json));
     }
@@ -331,8 +334,9 @@ fn timestamp(fields: &mut Fields<'_, '_>) -> (Option<TimestampForm>, Window) {
         sources.push(TimestampSource::Claim(name.to_owned()));
     }
     if sources.len() > 1 {
-        timestamp
-            .report("a send time stands in one place: `header`, `query`, `json`, `claim` or the signature");
+        timestamp.report(
+            "a send time stands in one place: `header`, `query`, `form`, `json`, `claim` or the signature",
+        );
     }
     let unit = word(&mut timestamp, "unit").unwrap_or(TimeUnit::Seconds);
     let tolerance = match timestamp.optional("tolerance") {

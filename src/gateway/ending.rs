@@ -40,6 +40,14 @@ impl Ending {
         Box::new(Self::Reply { reason, reply, why: None })
     }
 
+    /// Adds a header to an answer of our own.
+    pub(super) fn with(mut self: Box<Self>, name: HeaderName, value: HeaderValue) -> Stop {
+        if let Self::Reply { reply, .. } = &mut *self {
+            reply.fields.push((name, value));
+        }
+        self
+    }
+
     /// Adds the reason in words, for the log only.
     pub(super) fn because(mut self: Box<Self>, cause: impl Into<String>) -> Stop {
         if let Self::Reply { why, .. } = &mut *self {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::HeaderValue;
 use http::Version;
-use http::header::EXPECT;
+use http::header::{EXPECT, WWW_AUTHENTICATE};
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
@@ -20,6 +21,7 @@ use super::request::{self, Request};
 use super::respond;
 use super::state::{Gateway, Phase};
 use crate::admit::{self, Admission, Admitted, Proof, Reason};
+use crate::catalog::{self, Provider};
 use crate::clock;
 use crate::metrics::Operation;
 use crate::routes::{Mode, Route};
@@ -241,7 +243,12 @@ impl Exchange {
             return Err(Ending::refuse(Reason::KeysUnavailable).because("the route has no secret yet"));
         }
         let status = route.provider.as_deref().map_or(reason.status(), |provider| provider.refusal_status);
-        Err(Ending::with_status(reason, status).because(rejection.to_string()))
+        let mut ending = Ending::with_status(reason, status);
+        if status == 401 && route.provider.as_deref().is_some_and(Provider::asks_for_a_password) {
+            // Senders that speak HTTP Basic may give the password only when they are asked (RFC 9110 section 11.6.1).
+            ending = ending.with(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"webhooks\""));
+        }
+        Err(ending.because(rejection.to_string()))
     }
 
     /// Turns the verdict into the proof without which nothing goes on.

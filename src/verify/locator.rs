@@ -78,6 +78,12 @@ impl Pointer {
         self.steps.starts_with(&other.steps)
     }
 
+    /// The elements that its last `*` stands for.
+    pub(crate) fn elements(&self) -> Self {
+        let last = self.steps.iter().rposition(|step| *step == Step::Every).unwrap_or(self.steps.len());
+        Self { steps: self.steps.iter().take(last.saturating_add(1)).cloned().collect() }
+    }
+
     /// Whether a `*` makes it stand for several values.
     #[must_use]
     pub fn is_many(&self) -> bool {

@@ -1,11 +1,14 @@
 //! Puts a text where a receiver looks for it: into a query, a form or JSON, leaving every other byte as it is.
 
+use std::borrow::Cow;
+
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
-use super::form;
+use super::form::{self, Field};
 use super::json;
 use super::locator::{Pointer, Step};
+use super::multipart;
 
 /// The query or form with this field instead of any of the same name, at its end.
 pub(crate) fn set_field(text: &str, name: &str, value: &str) -> String {
@@ -41,6 +44,27 @@ pub(crate) fn set_json(body: &[u8], pointer: &Pointer, text: &str) -> Option<Vec
         written.splice(start..end, text.bytes());
     }
     Some(written)
+}
+
+/// The form with this text at the pointer of the JSON in one of its fields.
+pub(crate) fn set_json_in_form(body: &[u8], field: &str, pointer: &Pointer, text: &str) -> Option<Vec<u8>> {
+    let Field::Once(json) = form::field(body, field) else { return None };
+    let json = String::from_utf8(set_json(&json, pointer, text)?).ok()?;
+    Some(set_field(std::str::from_utf8(body).ok()?, field, &json).into_bytes())
+}
+
+/// The same for `multipart/form-data`.
+pub(crate) fn set_json_in_part(
+    body: &[u8],
+    boundary: &str,
+    field: &str,
+    pointer: &Pointer,
+    text: &str,
+) -> Option<Vec<u8>> {
+    let Field::Once(Cow::Borrowed(json)) = multipart::field(body, boundary, field) else { return None };
+    let start = json.as_ptr().addr().checked_sub(body.as_ptr().addr())?;
+    let (before, from) = body.split_at_checked(start)?;
+    Some([before, &set_json(json, pointer, text)?, from.get(json.len()..)?].concat())
 }
 
 /// As the last member of the outermost object, or anywhere deeper with the JSON written anew.
@@ -95,6 +119,16 @@ mod tests {
         assert_eq!(json(r#"[{"s":1},{"s":"yy"}]"#, "/*/s").unwrap(), r#"[{"s":"x"},{"s":"x"}]"#);
         assert_eq!(json("[]", "/s"), None);
         assert_eq!(json("", "/s"), None);
+    }
+
+    #[test]
+    fn json_inside_a_form_is_written_into_its_field() {
+        let pointer: Pointer = "/s".parse().unwrap();
+        let form = set_json_in_form(b"a=1&json=%7B%22s%22:1%7D", "json", &pointer, "x").unwrap();
+        assert_eq!(form, b"a=1&json=%7B%22s%22%3A%22x%22%7D");
+        let part = b"--b\r\ncontent-disposition: form-data; name=json\r\n\r\n{\"s\":1}\r\n--b--";
+        let part = set_json_in_part(part, "b", "json", &pointer, "x").unwrap();
+        assert_eq!(part, b"--b\r\ncontent-disposition: form-data; name=json\r\n\r\n{\"s\":\"x\"}\r\n--b--");
     }
 
     proptest! {

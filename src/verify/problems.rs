@@ -130,6 +130,14 @@ impl Alternative {
                     !signed(&|part| matches!(part, Part::Timestamp | Part::Url | Part::Query)),
                     UNSIGNED_TIME,
                 ),
+                TimestampSource::Form(name) => wrong(
+                    !signed(&|part| match part {
+                        Part::Timestamp | Part::Body | Part::FormSorted => true,
+                        Part::FormField(field) => field == name,
+                        _ => false,
+                    }),
+                    UNSIGNED_TIME,
+                ),
                 TimestampSource::Json(_) => {
                     wrong(!self.covers_body() && !signed(&|part| *part == Part::Timestamp), UNSIGNED_TIME)
                 }

@@ -345,6 +345,8 @@ pub enum TimestampSource {
     Header(HeaderName),
     /// A parameter of the query.
     Query(String),
+    /// A field of the form body.
+    Form(String),
     /// A field of the signed JSON body.
     Json(Pointer),
     /// A claim of the JWT, usually `iat`; always in seconds.

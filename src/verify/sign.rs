@@ -15,8 +15,10 @@ use super::choose::choose;
 use super::content::{self, Context, UrlVariant};
 use super::delivery::Head;
 use super::encoding::{BASE64, encode};
+use super::form;
 use super::locator::{Location, Pointer, Step};
 use super::mac::{self, Sink, State};
+use super::multipart;
 use super::place;
 use super::private_key;
 use super::public_key::Use;
@@ -176,7 +178,7 @@ impl Draft {
             }
         };
         let text = lay_out(alternative, &text, time.as_deref(), &pairs);
-        self.put(&alternative.signature.location, &text, alternative.covers_body())
+        self.put(alternative, &alternative.signature.location, &text, alternative.covers_body())
     }
 
     /// Signs every element by itself and puts each signature into its element.
@@ -242,7 +244,7 @@ impl Draft {
         let Some(form) = &alternative.body_digest else { return Ok(()) };
         let digest = mac::digest(form.digest, &self.body);
         let text = format!("{}{}", form.prefix, encode(&digest, form.encoding));
-        self.put(&form.location, &text, true)
+        self.put(alternative, &form.location, &text, true)
     }
 
     /// Writes the send time where it has a place of its own, and says how it is written.
@@ -258,7 +260,14 @@ impl Draft {
         match &form.source {
             TimestampSource::Signature | TimestampSource::Claim(_) => {}
             TimestampSource::Header(name) => self.add_header(name, &text)?,
-            TimestampSource::Query(name) => self.put(&Location::Query(name.clone()), &text, true)?,
+            TimestampSource::Query(name) => {
+                self.put(alternative, &Location::Query(name.clone()), &text, true)?
+            }
+            TimestampSource::Form(name) => {
+                let form = std::str::from_utf8(&self.body)
+                    .map_err(|_| SignError::Lacks("a form as its body".to_owned()))?;
+                self.body = place::set_field(form, name, &text).into_bytes();
+            }
             TimestampSource::Json(pointer) => {
                 let head = self.head(request);
                 let body = Body::read(alternative, &head, &self.body);
@@ -356,7 +365,13 @@ impl Draft {
     }
 
     /// Puts a text where the receiver looks for it. `body_is_signed` forbids changing the body.
-    fn put(&mut self, location: &Location, text: &str, body_is_signed: bool) -> Result<(), SignError> {
+    fn put(
+        &mut self,
+        alternative: &Alternative,
+        location: &Location,
+        text: &str,
+        body_is_signed: bool,
+    ) -> Result<(), SignError> {
         let lacks = |what: &str| SignError::Lacks(what.to_owned());
         match location {
             Location::Header(name) => self.add_header(name, text),
@@ -384,7 +399,16 @@ impl Draft {
                 Ok(())
             }
             Location::Json(pointer) => {
-                let written = place::set_json(&self.body, pointer, text);
+                let written = match (&alternative.document, form::is_form(&self.headers)) {
+                    (Some(field), true) => place::set_json_in_form(&self.body, field, pointer, text),
+                    (Some(field), false) => match multipart::boundary(&self.headers) {
+                        Some(boundary) => {
+                            place::set_json_in_part(&self.body, &boundary, field, pointer, text)
+                        }
+                        None => place::set_json(&self.body, pointer, text),
+                    },
+                    (None, _) => place::set_json(&self.body, pointer, text),
+                };
                 self.body = written.ok_or_else(|| lacks("a JSON body that the signature can stand in"))?;
                 Ok(())
             }

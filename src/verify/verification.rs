@@ -198,7 +198,7 @@ impl<'s> Verification<'s> {
             (location, &alternative.algorithm, body)
             && pointer.is_many()
         {
-            return self.examine_tokens(body.every(pointer));
+            return self.examine_tokens(pointer, head, body);
         }
         let text = match locate(location, head, body) {
             Place::Text(text) if !text.is_empty() => text,
@@ -226,7 +226,19 @@ impl<'s> Verification<'s> {
     }
 
     /// Every element has to carry the token.
-    fn examine_tokens(&self, tokens: &[Cow<'_, str>]) -> Result<Work<'s>, Rejection> {
+    fn examine_tokens(
+        &self,
+        pointer: &Pointer,
+        head: &Head<'_>,
+        body: &Body<'_>,
+    ) -> Result<Work<'s>, Rejection> {
+        let tokens = body.every(pointer);
+        // A `*` passes over elements that lack the value, which must not make them pass here.
+        let document = body::document(self.alternative.document.as_deref(), head, body.bytes);
+        let elements = json::extract_raw(&document, &[&pointer.elements()]).and_then(|mut found| found.pop());
+        if elements.is_some_and(|elements| elements.len() != tokens.len()) {
+            return Err(Rejection::SignatureMissing { at: self.alternative.signature.location.clone() });
+        }
         let verdicts = tokens.iter().map(|token| self.compare_token(token.as_bytes()));
         let all = verdicts.reduce(|so_far, verdict| so_far.both(&verdict));
         let at = self.alternative.signature.location.clone();
@@ -408,16 +420,17 @@ impl<'s> Verification<'s> {
     }
 
     fn timestamp_stands_in_body(&self) -> bool {
-        matches!(self.alternative.timestamp.as_ref().map(|time| &time.source), Some(TimestampSource::Json(_)))
+        let source = self.alternative.timestamp.as_ref().map(|time| &time.source);
+        matches!(source, Some(TimestampSource::Json(_) | TimestampSource::Form(_)))
     }
 
     fn timestamp_in_body(&self, body: &Body<'_>) -> Result<Option<UnixTime>, Rejection> {
-        let Some(TimestampSource::Json(pointer)) =
-            self.alternative.timestamp.as_ref().map(|time| &time.source)
-        else {
-            return Ok(None);
+        let place = match self.alternative.timestamp.as_ref().map(|time| &time.source) {
+            Some(TimestampSource::Json(pointer)) => body.json(pointer),
+            Some(TimestampSource::Form(name)) => body.field(name),
+            _ => return Ok(None),
         };
-        match body.json(pointer) {
+        match place {
             Place::Text(text) => self.read_timestamp(&text).map(Some),
             Place::Absent => Err(Rejection::TimestampMissing),
             Place::Bad(_) => Err(Rejection::TimestampMalformed),
@@ -488,6 +501,10 @@ pub(crate) fn timestamp_text<'t>(
         }
         Some(TimestampSource::Header(name)) => body::header(head, name),
         Some(TimestampSource::Query(name)) => body::query_parameter(head, name),
+        Some(TimestampSource::Form(name)) => match body {
+            None => return Ok(None),
+            Some(body) => body.field(name),
+        },
         Some(TimestampSource::Json(pointer)) => match body {
             None => return Ok(None),
             Some(body) => body.json(pointer),

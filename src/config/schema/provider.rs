@@ -316,6 +316,7 @@ fn timestamp() -> Value {
         vec![
             ("header", text("The header it stands in.")),
             ("query", text("The parameter of the query it stands in.")),
+            ("form", text("The field of the form it stands in.")),
             ("json", pattern("Its place in the signed JSON body.", "^/")),
             ("claim", text("The claim of the JWT, usually `iat`.")),
             ("unit", one_of("How it is written.", TimeUnit::WORDS, "seconds")),
