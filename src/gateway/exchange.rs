@@ -21,7 +21,7 @@ use super::request::{self, Request};
 use super::respond;
 use super::state::{Gateway, Phase};
 use crate::admit::{self, Admission, Admitted, Proof, Reason};
-use crate::catalog::{self, Provider};
+use crate::catalog::Provider;
 use crate::clock;
 use crate::metrics::Operation;
 use crate::routes::{Mode, Route};
