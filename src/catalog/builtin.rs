@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use include_dir::{Dir, include_dir};
 
-use crate::verify::{Algorithm, Locator};
+use crate::verify::{Algorithm, Curve, Locator};
 use crate::yaml::{self, Problems};
 
 use super::provider::{Confidence, Provider};
@@ -112,12 +112,22 @@ fn algorithm(algorithm: &Algorithm) -> String {
         Algorithm::Hmac(digest) => format!("HMAC-{}", sha(digest)),
         Algorithm::Digest(digest) => format!("keyed {}", sha(digest)),
         Algorithm::Ed25519 => "Ed25519".to_owned(),
-        Algorithm::EcdsaP256 { .. } => "ECDSA P-256".to_owned(),
+        Algorithm::Ecdsa(ecdsa) => format!("ECDSA {}", curve(ecdsa.curve)),
         Algorithm::RsaPkcs1(digest) => format!("RSA with {}", sha(digest)),
         Algorithm::RsaPss(digest) => format!("RSA-PSS with {}", sha(digest)),
         Algorithm::Token => "the secret itself".to_owned(),
         Algorithm::Basic => "Basic auth".to_owned(),
         Algorithm::Jwt(_) => "a signed token (JWT)".to_owned(),
+        Algorithm::JwsDetached(_) => "a detached JWS".to_owned(),
+        Algorithm::HttpMessage(_) => "an HTTP message signature".to_owned(),
+    }
+}
+
+fn curve(curve: Curve) -> &'static str {
+    match curve {
+        Curve::P256 => "P-256",
+        Curve::P384 => "P-384",
+        Curve::P521 => "P-521",
     }
 }
 

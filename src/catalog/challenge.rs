@@ -3,7 +3,7 @@
 use subtle::ConstantTimeEq;
 
 use crate::secret::Secret;
-use crate::verify::{self, EventSpec, Head, Keys, Locator, Question, Rejection, Verified};
+use crate::verify::{self, EventSpec, Head, Keys, Locator, Question, Rejection, Scheme, Verified};
 
 use super::answer::AnswerTemplate;
 use super::provider::Provider;
@@ -101,6 +101,7 @@ pub fn challenge(
         .filter(|challenge| body.is_some() || !challenge.needs_body())
         .find_map(|challenge| {
             let request = Request {
+                scheme: &provider.scheme,
                 head,
                 body: body.unwrap_or_default(),
                 keys: Some(keys),
@@ -121,7 +122,15 @@ impl Provider {
     /// Whether a request with this head may be an unsigned handshake whose mark stands in its body.
     #[must_use]
     pub fn may_ask_in_body(&self, head: &Head<'_>) -> bool {
-        let nothing = Request { head, body: &[], keys: None, matched: None, ask: None, tokens: &[] };
+        let nothing = Request {
+            scheme: &self.scheme,
+            head,
+            body: &[],
+            keys: None,
+            matched: None,
+            ask: None,
+            tokens: &[],
+        };
         self.challenges.iter().any(|challenge| {
             let mut in_head = challenge.when.iter().filter(|(at, _)| !stands_in_body(at));
             !challenge.signed
@@ -180,6 +189,7 @@ impl Provider {
 /// What answers are made of.
 #[derive(Debug)]
 pub(super) struct Request<'r> {
+    scheme: &'r Scheme,
     head: &'r Head<'r>,
     body: &'r [u8],
     keys: Option<&'r Keys>,
@@ -195,7 +205,7 @@ impl Request<'_> {
             return std::str::from_utf8(self.body).ok().filter(|text| !text.is_empty()).map(str::to_owned);
         }
         let spec = EventSpec { id: vec![at.clone()], ..EventSpec::default() };
-        verify::event(&spec, self.head, self.body).id
+        verify::event(&spec, self.scheme, self.head, self.body).id
     }
 
     /// The text at a place if it may be echoed: printable ASCII that no browser takes for markup, and not longer than
@@ -317,6 +327,6 @@ fn stands_in_body(at: &Locator) -> bool {
     match at {
         Locator::Header(_) | Locator::Query(_) => false,
         Locator::AnyOf(any) => any.iter().any(stands_in_body),
-        Locator::Form(_) | Locator::Json(_) | Locator::Body | Locator::Signed => true,
+        Locator::Form(_) | Locator::Json(_) | Locator::Claim(_) | Locator::Body | Locator::Signed => true,
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn refusals(trial: &Trial<'_>, verified: &Verified, results: &mut Vec
             let prefix = prefix.to_ascii_lowercase();
             headers.keys().filter(|name| name.as_str().starts_with(&prefix)).cloned().collect()
         }
-        Location::Query(_) | Location::Form(_) | Location::Json(_) => Vec::new(),
+        Location::Query(_) | Location::Form(_) | Location::Json(_) | Location::Body => Vec::new(),
     };
     if !names.is_empty() {
         checks.signature_headers(&names, form);

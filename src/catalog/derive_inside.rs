@@ -2,7 +2,7 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::verify::{self, Alternative, EventSpec, Head, Location, Locator};
+use crate::verify::{self, Alternative, EventSpec, Head, Location, Locator, Scheme};
 
 use super::derive::{other_end, shorter, with_each_signature};
 use super::vectors::Vector;
@@ -13,13 +13,14 @@ use super::vectors::Vector;
 pub(super) fn changed(form: &Alternative, delivery: &Vector) -> Vec<(&'static str, Vector)> {
     let Some((place, name)) = place(form) else { return Vec::new() };
     let spec = EventSpec { id: vec![place.clone()], document: form.document.clone(), ..EventSpec::default() };
+    let scheme = Scheme { alternatives: vec![form.clone()] };
     let head = Head {
         method: &delivery.method,
         target: &delivery.target,
         origin: delivery.origin_url.as_deref(),
         headers: &delivery.headers,
     };
-    let Some(found) = verify::event(&spec, &head, &delivery.body).id else { return Vec::new() };
+    let Some(found) = verify::event(&spec, &scheme, &head, &delivery.body).id else { return Vec::new() };
     let layout = &form.signature.layout;
     let with = |change: &dyn Fn(&str) -> String| {
         let mut copy = delivery.clone();
@@ -54,7 +55,8 @@ fn place(form: &Alternative) -> Option<(Locator, String)> {
             let locator = format!("json:{each}{pointer}").parse().ok()?;
             Some((locator, pointer.to_string().rsplit('/').next()?.to_owned()))
         }
-        Location::Header(_) | Location::Headers(_) | Location::Numbered(_) => None,
+        // A token that is the whole body changes with every byte of the body.
+        Location::Header(_) | Location::Headers(_) | Location::Numbered(_) | Location::Body => None,
     }
 }
 

@@ -15,6 +15,7 @@ mod handshake_tests;
 mod provider;
 mod read;
 mod read_challenge;
+mod read_jose;
 mod read_scheme;
 mod run;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::verify::{EventSpec, Locator, Scheme, UnknownWord};
+use crate::verify::{Algorithm, EventSpec, Locator, Scheme, UnknownWord};
 use crate::yaml::{Cursor, Fields, Node, Problems, Value};
 
 use super::defaults;
@@ -226,6 +226,9 @@ fn is_signed(at: &Locator, scheme: &Scheme) -> bool {
             scheme.alternatives.iter().all(crate::verify::Alternative::covers_body)
         }
         Locator::AnyOf(any) => any.iter().all(|at| is_signed(at, scheme)),
+        Locator::Claim(_) => {
+            scheme.alternatives.iter().all(|form| matches!(form.algorithm, Algorithm::Jwt(_)))
+        }
         Locator::Signed => true,
         // A header or parameter is signed only where a template names it; an entry says so with `id_signed: true`.
         Locator::Header(_) | Locator::Query(_) => false,

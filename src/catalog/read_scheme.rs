@@ -6,13 +6,14 @@ use http::HeaderName;
 
 use crate::time::Tolerance;
 use crate::verify::{
-    Algorithm, Alternative, BodyDigest, BodyForm, BodyHashClaim, Condition, Encoding, JwtForm, KeyEncoding,
-    KeyForm, Layout, Location, PairsForm, Pointer, Scheme, Sha, SignatureForm, Subject, Template, Test,
-    TimeUnit, TimestampForm, TimestampSource, UrlForm,
+    Algorithm, Alternative, BodyDigest, BodyForm, Condition, Encoding, KeyEncoding, KeyForm, Layout,
+    Location, PairsForm, Pointer, Scheme, Sha, SignatureForm, Subject, Template, Test, TimeUnit,
+    TimestampForm, TimestampSource, UrlForm,
 };
 use crate::yaml::{Cursor, Fields, Problems};
 
 use super::read::{one_or_many, parsed, text_as};
+use super::read_jose::{with_options, wrapped};
 
 /// Five minutes on both sides, the window that most senders' libraries use.
 const USUAL_TOLERANCE: Tolerance =
@@ -69,7 +70,7 @@ fn alternative(fields: &mut Fields<'_, '_>, when: Vec<Condition>) -> (Option<Alt
     let algorithm = fields
         .required("algorithm", "hmac-sha256")
         .and_then(|cursor| parsed::<Algorithm>(&cursor, fields.problems()));
-    let jwt = jwt(fields);
+    let algorithm = with_options(fields, algorithm);
     let (key, further_keys) = keys(fields);
     let signed = fields.optional("signed").map_or(Vec::new(), |cursor| {
         let problems = fields.problems();
@@ -92,18 +93,6 @@ fn alternative(fields: &mut Fields<'_, '_>, when: Vec<Condition>) -> (Option<Alt
     let body_digest = body_digest(fields);
     let url = url(fields);
     let (timestamp, window) = timestamp(fields);
-    let algorithm = match (algorithm, jwt) {
-        (Some(Algorithm::Jwt(_)), Some(form)) => Some(Algorithm::Jwt(form)),
-        (Some(Algorithm::Jwt(_)), None) => {
-            fields.report("algorithm `jwt` needs `jwt: { algorithms: [HS256], … }` beside it");
-            None
-        }
-        (algorithm, Some(_)) => {
-            fields.report_at("jwt", "`jwt` belongs to algorithm `jwt` only");
-            algorithm
-        }
-        (algorithm, None) => algorithm,
-    };
     let form = match (signature, algorithm) {
         (Some(signature), Some(algorithm)) => Some(Alternative {
             when,
@@ -142,6 +131,7 @@ fn signature(fields: &mut Fields<'_, '_>) -> Option<(SignatureForm, bool)> {
         layout => layout,
     };
     let encoding = word::<Encoding>(&mut form, "encoding");
+    let wrapped = wrapped(&mut form);
     form.finish();
     Some((
         SignatureForm {
@@ -149,6 +139,7 @@ fn signature(fields: &mut Fields<'_, '_>) -> Option<(SignatureForm, bool)> {
             prefix,
             layout: layout?,
             encoding: encoding.unwrap_or(Encoding::Hex),
+            wrapped,
         },
         encoding.is_some(),
     ))
@@ -156,7 +147,12 @@ fn signature(fields: &mut Fields<'_, '_>) -> Option<(SignatureForm, bool)> {
 
 /// What is sent as it is (tokens, Basic, JWT) is text, unless the entry says otherwise.
 fn with_encoding((mut form, written): (SignatureForm, bool), algorithm: &Algorithm) -> SignatureForm {
-    if !written && matches!(algorithm, Algorithm::Token | Algorithm::Basic | Algorithm::Jwt(_)) {
+    if !written
+        && matches!(
+            algorithm,
+            Algorithm::Token | Algorithm::Basic | Algorithm::Jwt(_) | Algorithm::JwsDetached(_)
+        )
+    {
         form.encoding = Encoding::Text;
     }
     form
@@ -176,8 +172,11 @@ fn location(form: &mut Fields<'_, '_>) -> Option<Location> {
     if let Some(cursor) = form.optional("json") {
         found.extend(text_as::<Pointer>(&cursor, form.problems()).map(Location::Json));
     }
+    if form.boolean("body").unwrap_or(false) {
+        found.push(Location::Body);
+    }
     if found.len() > 1 {
-        form.report("a signature stands in one place: `header`, `query`, `form` or `json`");
+        form.report("a signature stands in one place: `header`, `query`, `form`, `json` or `body: true`");
     } else if found.is_empty() && !(form.has("header") || form.has("json")) {
         form.report("say where the signature stands, for example `header: X-Signature`");
     }
@@ -277,24 +276,6 @@ fn key(cursor: &Cursor<'_>, problems: &mut Problems) -> Option<KeyForm> {
     Some(KeyForm { encoding, strip_prefix, nfkd, suffix, digest })
 }
 
-fn jwt(fields: &mut Fields<'_, '_>) -> Option<JwtForm> {
-    let mut jwt = fields.child("jwt")?;
-    let algorithms = jwt.list("algorithms").unwrap_or_default();
-    let problems = jwt.problems();
-    let algorithms = algorithms.iter().filter_map(|one| parsed(one, problems)).collect();
-    let issuer = jwt.text("issuer").map(str::to_owned);
-    let audience = jwt.text("audience").map(str::to_owned);
-    let body_hash = jwt.child("body_hash").and_then(|mut hash| {
-        let claim = hash.required_text("claim", "sha256").map(str::to_owned);
-        let digest = word(&mut hash, "algorithm").unwrap_or(Sha::Sha256);
-        let encoding = word(&mut hash, "encoding").unwrap_or(Encoding::Hex);
-        hash.finish();
-        Some(BodyHashClaim { claim: claim?, digest, encoding })
-    });
-    jwt.finish();
-    Some(JwtForm { algorithms, body_hash, issuer, audience })
-}
-
 fn body_digest(fields: &mut Fields<'_, '_>) -> Option<BodyDigest> {
     let mut digest = fields.child("body_digest")?;
     let location = digest
@@ -333,9 +314,12 @@ fn timestamp(fields: &mut Fields<'_, '_>) -> (Option<TimestampForm>, Window) {
     if let Some(name) = timestamp.text("claim") {
         sources.push(TimestampSource::Claim(name.to_owned()));
     }
+    if let Some(name) = timestamp.text("parameter") {
+        sources.push(TimestampSource::Parameter(name.to_owned()));
+    }
     if sources.len() > 1 {
         timestamp.report(
-            "a send time stands in one place: `header`, `query`, `form`, `json`, `claim` or the signature",
+            "a send time stands in one place: `header`, `query`, `form`, `json`, `claim`, `parameter` or the signature",
         );
     }
     let unit = word(&mut timestamp, "unit").unwrap_or(TimeUnit::Seconds);
@@ -409,7 +393,8 @@ fn header_name(cursor: &Cursor<'_>, problems: &mut Problems) -> Option<HeaderNam
     name
 }
 
-fn word<T>(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<T>
+/// Reads a word of the provider language.
+pub(super) fn word<T>(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<T>
 where
     T: std::str::FromStr<Err = crate::verify::UnknownWord>,
 {

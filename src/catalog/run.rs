@@ -161,7 +161,7 @@ fn accepted(trial: &Trial<'_>, outcome: &Result<Verified, Refused>, vector: &Vec
     if !provider.methods.contains(&vector.method) {
         return Some(format!("{} is not among the sender's methods", vector.method));
     }
-    let event = verify::event(&provider.event, &head, body);
+    let event = verify::event(&provider.event, &provider.scheme, &head, body);
     for (what, wanted, found) in
         [("id", &vector.id, &event.id), ("type", &vector.event_type, &event.event_type)]
     {

@@ -13,12 +13,17 @@ pub(super) fn has_public_keys(scheme: &Scheme) -> bool {
     !scheme.alternatives.is_empty()
         && scheme.alternatives.iter().all(|form| match &form.algorithm {
             Algorithm::Hmac(_) | Algorithm::Digest(_) | Algorithm::Token | Algorithm::Basic => false,
-            Algorithm::Ed25519 | Algorithm::EcdsaP256 { .. } => true,
+            Algorithm::Ed25519 | Algorithm::Ecdsa(_) => true,
             Algorithm::RsaPkcs1(_) | Algorithm::RsaPss(_) => true,
-            Algorithm::Jwt(jwt) => !jwt.algorithms.iter().any(|algorithm| {
-                matches!(algorithm, JwtAlgorithm::Hs256 | JwtAlgorithm::Hs384 | JwtAlgorithm::Hs512)
-            }),
+            Algorithm::Jwt(jwt) => are_public(&jwt.algorithms),
+            Algorithm::JwsDetached(jws) => are_public(&jws.algorithms),
+            // The form of the key decides, so it may be a shared secret.
+            Algorithm::HttpMessage(_) => false,
         })
+}
+
+fn are_public(algorithms: &[JwtAlgorithm]) -> bool {
+    !algorithms.iter().any(|algorithm| algorithm.hmac().is_some())
 }
 
 /// Whether a captured delivery could carry another value here and still verify.
@@ -41,6 +46,7 @@ fn signs_anything(form: &Alternative) -> bool {
 fn covers(form: &Alternative, locator: &Locator) -> bool {
     match locator {
         Locator::Signed => true,
+        Locator::Claim(_) => matches!(form.algorithm, Algorithm::Jwt(_)),
         Locator::Body => form.covers_body(),
         Locator::Json(pointer) => form.covers_json(pointer),
         Locator::Form(name) => {

@@ -51,6 +51,8 @@ pub(super) fn algorithm(algorithm: &Algorithm) -> &'static str {
     let same = |word: &&&str| word.parse::<Algorithm>().is_ok_and(|other| other == *algorithm);
     match algorithm {
         Algorithm::Jwt(_) => "jwt",
+        Algorithm::JwsDetached(_) => "jws-detached",
+        Algorithm::HttpMessage(_) => "http-message-signature",
         _ => Algorithm::WORDS.iter().find(same).copied().unwrap_or("its algorithm"),
     }
 }
@@ -96,7 +98,10 @@ fn signature(question: &Question<'_>, form: &Alternative) -> String {
 
 fn text_shape(text: &str, form: &Alternative) -> String {
     // A token is the secret itself; even its form says too much.
-    if matches!(form.algorithm, Algorithm::Token | Algorithm::Basic | Algorithm::Jwt(_)) {
+    if matches!(
+        form.algorithm,
+        Algorithm::Token | Algorithm::Basic | Algorithm::Jwt(_) | Algorithm::JwsDetached(_)
+    ) {
         return format!("{} characters", text.len());
     }
     let items = |separator: char, split: char| {

@@ -3,7 +3,7 @@
 use http::HeaderName;
 
 use crate::verify::{
-    Algorithm, Alternative, Layout, Part, Sha, Template, TimeUnit, TimestampForm, TimestampSource,
+    Algorithm, Alternative, Curve, Layout, Part, Sha, Template, TimeUnit, TimestampForm, TimestampSource,
 };
 
 use super::Question;
@@ -163,7 +163,10 @@ const CONTENTS: &[&str] = &[
 ];
 
 fn sign_with(form: &mut Alternative, template: &Template, timed: bool) {
-    if matches!(form.algorithm, Algorithm::Token | Algorithm::Basic | Algorithm::Jwt(_)) {
+    if matches!(
+        form.algorithm,
+        Algorithm::Token | Algorithm::Basic | Algorithm::Jwt(_) | Algorithm::HttpMessage(_)
+    ) {
         return;
     }
     form.signed = vec![template.clone()];
@@ -202,8 +205,17 @@ fn family(algorithm: &Algorithm) -> &'static [&'static str] {
             "rsa-pss-sha512",
             "rsa-pss-sha384",
         ],
-        Algorithm::EcdsaP256 { .. } => &["ecdsa-p256-sha256", "ecdsa-p256-sha256-fixed"],
-        Algorithm::Ed25519 | Algorithm::Token | Algorithm::Basic | Algorithm::Jwt(_) => &[],
+        Algorithm::Ecdsa(ecdsa) => match ecdsa.curve {
+            Curve::P256 => &["ecdsa-p256-sha256", "ecdsa-p256-sha256-fixed", "ecdsa-p256-sha1"],
+            Curve::P384 => &["ecdsa-p384-sha384", "ecdsa-p384-sha384-fixed"],
+            Curve::P521 => &["ecdsa-p521-sha512", "ecdsa-p521-sha512-fixed"],
+        },
+        Algorithm::Ed25519
+        | Algorithm::Token
+        | Algorithm::Basic
+        | Algorithm::Jwt(_)
+        | Algorithm::JwsDetached(_)
+        | Algorithm::HttpMessage(_) => &[],
     }
 }
 
@@ -211,7 +223,8 @@ fn family(algorithm: &Algorithm) -> &'static [&'static str] {
 pub(super) fn digest_length(algorithm: &Algorithm) -> Option<usize> {
     match algorithm {
         Algorithm::Hmac(sha) | Algorithm::Digest(sha) => Some(Sha::length(*sha)),
-        Algorithm::Ed25519 | Algorithm::EcdsaP256 { fixed: true } => Some(64),
+        Algorithm::Ed25519 => Some(64),
+        Algorithm::Ecdsa(ecdsa) => ecdsa.length(),
         _ => None,
     }
 }

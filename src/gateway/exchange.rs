@@ -279,7 +279,9 @@ impl Exchange {
         record: &mut Record,
     ) -> Event {
         let event = match request.route.provider.as_deref() {
-            Some(provider) => verify::event(&provider.event, &request.head(session), body.as_slice()),
+            Some(provider) => {
+                verify::event(&provider.event, &provider.scheme, &request.head(session), body.as_slice())
+            }
             None => Event::default(),
         };
         record.event(&event);

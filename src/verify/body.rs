@@ -215,7 +215,11 @@ pub(crate) fn locate<'a>(location: &Location, head: &Head<'a>, body: Option<&'a 
         (Location::Query(name), _) => query_parameter(head, name),
         (Location::Form(name), Some(body)) => body.field(name),
         (Location::Json(pointer), Some(body)) => body.json(pointer),
-        (Location::Form(_) | Location::Json(_), None) => Place::Absent,
+        (Location::Body, Some(body)) => match std::str::from_utf8(body.bytes) {
+            Ok(text) => Place::Text(Cow::Borrowed(text)),
+            Err(_) => Place::Bad("the body is not text"),
+        },
+        (Location::Form(_) | Location::Json(_) | Location::Body, None) => Place::Absent,
     }
 }
 
@@ -258,13 +262,18 @@ pub(crate) fn query_parameter<'a>(head: &Head<'a>, name: &str) -> Place<'a> {
 impl Location {
     /// Whether the head is enough to read it.
     pub(crate) fn is_in_head(&self) -> bool {
-        !matches!(self, Self::Form(_) | Self::Json(_))
+        !matches!(self, Self::Form(_) | Self::Json(_) | Self::Body)
     }
 
     fn pointer(&self) -> Option<&Pointer> {
         match self {
             Self::Json(pointer) => Some(pointer),
-            Self::Header(_) | Self::Headers(_) | Self::Numbered(_) | Self::Query(_) | Self::Form(_) => None,
+            Self::Header(_)
+            | Self::Headers(_)
+            | Self::Numbered(_)
+            | Self::Query(_)
+            | Self::Form(_)
+            | Self::Body => None,
         }
     }
 }

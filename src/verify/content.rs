@@ -4,6 +4,7 @@ use zeroize::Zeroizing;
 
 use super::body::{Body, Place, query_parameter};
 use super::delivery::{Head, Single};
+use super::detached;
 use super::encoding;
 use super::mac::{self, Sink};
 use super::rejection::Rejection;
@@ -178,6 +179,7 @@ impl Part {
             | Self::UrlWithoutQuery
             | Self::QueryParameter(_)
             | Self::Setting(_)
+            | Self::JwsHeaders(_)
             | Self::Secret => false,
         }
     }
@@ -212,6 +214,7 @@ fn write_part(
         Part::Url => write_url(context, head.target, sink)?,
         Part::UrlWithoutQuery => write_url(context, head.path(), sink)?,
         // The route's values are put in when it is loaded; one that is left was not given.
+        Part::JwsHeaders(member) => detached::write_headers(context.signature, member, head, sink)?,
         Part::Setting(_) => return Err(malformed("a setting that is signed is not given")),
         Part::Timestamp => match (context.timestamp, context.body) {
             (Some(text), _) => sink.write(text.as_bytes()),

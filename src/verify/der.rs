@@ -9,21 +9,46 @@ pub(crate) const RSA: &[u8] = &[0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 
 /// `id-ecPublicKey` on `prime256v1`.
 pub(crate) const P256: &[u8] =
     &[0x06, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+/// `id-ecPublicKey` on `secp384r1`.
+pub(crate) const P384: &[u8] =
+    &[0x06, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 0x06, 5, 0x2b, 0x81, 0x04, 0, 34];
+/// `id-ecPublicKey` on `secp521r1`.
+pub(crate) const P521: &[u8] =
+    &[0x06, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 0x06, 5, 0x2b, 0x81, 0x04, 0, 35];
 /// `id-Ed25519`.
 pub(crate) const ED25519: &[u8] = &[0x06, 3, 0x2b, 0x65, 0x70];
 
-const INTEGER: u8 = 0x02;
+pub(crate) const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
-const SEQUENCE: u8 = 0x30;
+pub(crate) const SEQUENCE: u8 = 0x30;
 
-/// The label and the bytes of the first PEM block.
-pub(crate) fn pem(text: &str) -> Option<(&str, Vec<u8>)> {
+/// A PEM block's label and bytes.
+pub(crate) type Pem<'t> = (&'t str, Vec<u8>);
+
+/// The first PEM block.
+pub(crate) fn pem(text: &str) -> Option<Pem<'_>> {
+    next_pem(text).map(|(block, _)| block)
+}
+
+/// Every PEM block; `None` if one of them is broken.
+pub(crate) fn pems(text: &str) -> Option<Vec<Pem<'_>>> {
+    let mut blocks = Vec::new();
+    let mut rest = text;
+    while rest.contains("-----BEGIN ") {
+        let (block, after) = next_pem(rest)?;
+        blocks.push(block);
+        rest = after;
+    }
+    Some(blocks)
+}
+
+fn next_pem(text: &str) -> Option<(Pem<'_>, &str)> {
     let (_, from_label) = text.split_once("-----BEGIN ")?;
     let (label, from_body) = from_label.split_once("-----")?;
     let (body, from_end) = from_body.split_once("-----END ")?;
-    from_end.strip_prefix(label)?.strip_prefix("-----")?;
+    let after = from_end.strip_prefix(label)?.strip_prefix("-----")?;
     let compact: String = body.split_ascii_whitespace().collect();
-    Some((label, BASE64.decode(compact).ok()?))
+    Some(((label, BASE64.decode(compact).ok()?), after))
 }
 
 /// The algorithm and the key of a `SubjectPublicKeyInfo` (RFC 5280).
@@ -42,14 +67,14 @@ pub(crate) fn two_integers(der: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The content of an element after which nothing follows.
-fn only(der: &[u8], tag: u8) -> Option<&[u8]> {
+pub(crate) fn only(der: &[u8], tag: u8) -> Option<&[u8]> {
     let mut rest = der;
     let content = element(&mut rest, tag)?;
     rest.is_empty().then_some(content)
 }
 
 /// The content of the next element, which must have this tag and less than 64 KiB.
-fn element<'d>(rest: &mut &'d [u8], tag: u8) -> Option<&'d [u8]> {
+pub(crate) fn element<'d>(rest: &mut &'d [u8], tag: u8) -> Option<&'d [u8]> {
     let (length, from_content) = match **rest {
         [first, 0x82, high, low, ref content @ ..] if first == tag => {
             (usize::from(u16::from_be_bytes([high, low])), content)
@@ -97,6 +122,7 @@ mod tests {
             spki(&bytes);
             two_integers(&[&[SEQUENCE, 0x81], bytes.as_slice()].concat());
             pem(&text);
+            pems(&text);
         }
     }
 }

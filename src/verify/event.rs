@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::body;
+use super::claim_path;
 use super::delivery::{Head, Single};
+use super::encoding::Bytes;
 use super::form::{self, Field};
 use super::json::{self, Found};
 use super::locator::{Locator, Pointer};
@@ -47,9 +49,10 @@ pub struct MissingPart(pub Locator);
 ///
 /// Nothing here is proof of anything: names of a delivery that was not verified are a stranger's words.
 #[must_use]
-pub fn event(spec: &EventSpec, head: &Head<'_>, body: &[u8]) -> Event {
+pub fn event(spec: &EventSpec, scheme: &Scheme, head: &Head<'_>, body: &[u8]) -> Event {
     let document = body::document(spec.document.as_deref(), head, body);
-    let values = Values::read(spec.id.iter().chain(&spec.event_type), head, body, &document, None);
+    let locators = spec.id.iter().chain(&spec.event_type);
+    let values = Values::read(locators, scheme, head, body, &document, None);
     let first = |locators: &[Locator]| {
         let found = locators.iter().find_map(|locator| values.of(locator))?;
         let texts =
@@ -75,7 +78,7 @@ pub fn event_key(
 ) -> Result<EventKey, MissingPart> {
     let parts = if parts.is_empty() { &[Locator::Body] } else { parts };
     let document = body::document(scheme.document(), head, body);
-    let values = Values::read(parts.iter(), head, body, &document, Some((scheme, verified)));
+    let values = Values::read(parts.iter(), scheme, head, body, &document, Some(verified));
     let mut hash = State::digest(Sha::Sha256);
     write_with_length(&mut hash, route.as_bytes());
     for part in parts {
@@ -95,8 +98,11 @@ pub fn event_key(
 struct Values<'v> {
     head: &'v Head<'v>,
     body: &'v [u8],
-    proof: Option<(&'v Scheme, &'v Verified)>,
+    scheme: &'v Scheme,
+    proof: Option<&'v Verified>,
     json: Vec<(&'v Pointer, Found<'v>)>,
+    /// Those of the delivery's token, if a locator asks for one.
+    claims: Option<Bytes>,
 }
 
 /// What stands at a locator.
@@ -109,15 +115,19 @@ struct Value<'v> {
 impl<'v> Values<'v> {
     fn read(
         locators: impl Iterator<Item = &'v Locator>,
+        scheme: &'v Scheme,
         head: &'v Head<'v>,
         body: &'v [u8],
         document: &'v [u8],
-        proof: Option<(&'v Scheme, &'v Verified)>,
+        proof: Option<&'v Verified>,
     ) -> Self {
         let mut pointers = Vec::new();
-        locators.for_each(|locator| collect_pointers(locator, &mut pointers));
+        let mut asks_claims = false;
+        locators.for_each(|locator| collect_pointers(locator, &mut pointers, &mut asks_claims));
+        let claims = if asks_claims { claim_path::claims(scheme, head, body) } else { None };
         let found = if pointers.is_empty() { None } else { json::extract(document, &pointers) };
-        Self { head, body, proof, json: pointers.into_iter().zip(found.unwrap_or_default()).collect() }
+        let json = pointers.into_iter().zip(found.unwrap_or_default()).collect();
+        Self { head, body, scheme, proof, json, claims }
     }
 
     fn of(&self, locator: &Locator) -> Option<Value<'_>> {
@@ -132,9 +142,14 @@ impl<'v> Values<'v> {
                 let (_, found) = self.json.iter().find(|(known, _)| *known == pointer)?;
                 found.iter().map(|value| Cow::Borrowed(value.as_bytes())).collect()
             }
+            Locator::Claim(path) => path
+                .find(self.claims.as_deref()?)
+                .into_iter()
+                .map(|text| Cow::Owned(text.into_bytes()))
+                .collect(),
             Locator::Body => vec![Cow::Owned(hex::encode(sha256(self.body)).into_bytes())],
             Locator::Signed => {
-                let (scheme, verified) = self.proof?;
+                let (scheme, verified) = (self.scheme, self.proof?);
                 vec![Cow::Owned(
                     hex::encode(signed::digest(scheme, verified, self.head, self.body)?).into_bytes(),
                 )]
@@ -150,10 +165,11 @@ impl<'v> Values<'v> {
     }
 }
 
-fn collect_pointers<'p>(locator: &'p Locator, pointers: &mut Vec<&'p Pointer>) {
+fn collect_pointers<'p>(locator: &'p Locator, pointers: &mut Vec<&'p Pointer>, asks_claims: &mut bool) {
     match locator {
         Locator::Json(pointer) => pointers.push(pointer),
-        Locator::AnyOf(any) => any.iter().for_each(|one| collect_pointers(one, pointers)),
+        Locator::AnyOf(any) => any.iter().for_each(|one| collect_pointers(one, pointers, asks_claims)),
+        Locator::Claim(_) => *asks_claims = true,
         Locator::Header(_) | Locator::Query(_) | Locator::Form(_) | Locator::Body | Locator::Signed => {}
     }
 }
@@ -228,7 +244,7 @@ mod tests {
         };
         let names = |map: &HeaderMap, body: &str| {
             let head = Head { method: "POST", target: "/?n=7", origin: None, headers: map };
-            let event = event(&spec, &head, body.as_bytes());
+            let event = event(&spec, &hmac("{body}"), &head, body.as_bytes());
             (event.id.unwrap_or_default(), event.event_type.unwrap_or_default())
         };
         let none = HeaderMap::new();

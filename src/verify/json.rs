@@ -37,6 +37,30 @@ fn walk<'b>(body: &'b [u8], pointers: &[&Pointer], take: Take) -> Option<Vec<Fou
     Some(found)
 }
 
+/// How many members the text's object has, those of one name counted apart; `None` if the text is no object.
+pub(crate) fn member_count(body: &[u8]) -> Option<usize> {
+    struct Count;
+    impl<'b> Visitor<'b> for Count {
+        type Value = usize;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'b>>(self, mut map: A) -> Result<usize, A::Error> {
+            let mut count = 0_usize;
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+                count = count.saturating_add(1);
+            }
+            Ok(count)
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let count = deserializer.deserialize_map(Count).ok()?;
+    deserializer.end().ok()?;
+    Some(count)
+}
+
 /// A slot of the result and the steps that still lead to it.
 type Wanted<'p> = SmallVec<[(usize, &'p [Step]); 4]>;
 

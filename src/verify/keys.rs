@@ -3,6 +3,7 @@
 use std::fmt;
 
 use base64::Engine as _;
+use rustls_pki_types::TrustAnchor;
 use smallvec::SmallVec;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
@@ -10,9 +11,12 @@ use zeroize::Zeroizing;
 use crate::secret::{NamedSecret, Secret};
 
 use super::encoding::BASE64;
+use super::jose_form::JwtAlgorithm;
+use super::jose_keys;
 use super::mac::{self, Sink, State, sha256};
-use super::public_key::{self, PublicKey, Use};
-use super::scheme::{Algorithm, Alternative, JwtAlgorithm, JwtForm, KeyEncoding, KeyForm, Scheme, Sha};
+use super::public_key::{PublicKey, Use};
+use super::read_key;
+use super::scheme::{Algorithm, Alternative, KeyEncoding, KeyForm, Scheme, Sha};
 
 /// A route's secrets, prepared for every form of its scheme. Only [`Scheme::prepare`] makes one.
 #[derive(Clone)]
@@ -50,6 +54,8 @@ pub(crate) enum Key {
     Digest { start: State, secret: Secret },
     /// One key, or all of a key set.
     Public(Vec<PublicKey>),
+    /// Certificates that a token's own must lead to.
+    Roots(Vec<TrustAnchor<'static>>),
     /// The SHA-256 of the token, so that comparing takes the same time whatever the lengths.
     Token([u8; 32]),
     /// The HMAC's state for each algorithm that the sender's JWTs may name.
@@ -102,7 +108,7 @@ impl Keys {
                 state.write(message);
                 Some(state.finish().into_vec())
             }
-            Key::Digest { .. } | Key::Public(_) | Key::Token(_) | Key::JwtMac(_) => None,
+            Key::Digest { .. } | Key::Public(_) | Key::Roots(_) | Key::Token(_) | Key::JwtMac(_) => None,
         }
     }
 
@@ -142,18 +148,6 @@ impl KeyForm {
             Some(text) => text.nfkd().collect::<String>().into_bytes(),
             None => stored.to_vec(),
         })
-    }
-}
-
-impl JwtAlgorithm {
-    /// The hash of its HMAC, if it is one.
-    pub(crate) fn hmac(self) -> Option<Sha> {
-        match self {
-            Self::Hs256 => Some(Sha::Sha256),
-            Self::Hs384 => Some(Sha::Sha384),
-            Self::Hs512 => Some(Sha::Sha512),
-            Self::Rs256 | Self::Rs512 | Self::Ps256 | Self::Es256 | Self::EdDsa => None,
-        }
     }
 }
 
@@ -197,8 +191,10 @@ fn prepare(alternative: &Alternative, secret: &Secret) -> Result<Key, KeyError> 
                 Err(KeyError::NotUserAndPassword)
             }
         }
-        Algorithm::Jwt(form) => prepare_jwt(form, &alternative.key, secret),
-        Algorithm::Ed25519 | Algorithm::EcdsaP256 { .. } | Algorithm::RsaPkcs1(_) | Algorithm::RsaPss(_) => {
+        Algorithm::Jwt(form) => jose_keys::prepare_jwt(form, &alternative.key, secret),
+        Algorithm::JwsDetached(form) => jose_keys::prepare(&form.algorithms, &alternative.key, secret),
+        Algorithm::HttpMessage(_) => jose_keys::prepare_message(&alternative.key, secret),
+        Algorithm::Ed25519 | Algorithm::Ecdsa(_) | Algorithm::RsaPkcs1(_) | Algorithm::RsaPss(_) => {
             let uses: Vec<Use> = Use::of(&alternative.algorithm).into_iter().collect();
             public(&uses, &alternative.key, secret)
         }
@@ -219,25 +215,12 @@ fn prepare_mac(sha: Sha, alternative: &Alternative, secret: &Secret) -> Result<K
     if states.is_empty() { Err(first_error) } else { Ok(Key::Mac(states)) }
 }
 
-/// Either MACs or public keys, by the sender's algorithms alone: a public key can never become a HMAC's key.
-fn prepare_jwt(form: &JwtForm, key: &KeyForm, secret: &Secret) -> Result<Key, KeyError> {
-    let uses: Vec<Use> = form.algorithms.iter().filter_map(|algorithm| Use::of_jwt(*algorithm)).collect();
-    if !uses.is_empty() {
-        return public(&uses, key, secret);
-    }
-    let bytes = key.decode(secret)?;
-    let macs = form.algorithms.iter().filter_map(|algorithm| {
-        let state = State::hmac(algorithm.hmac()?, &bytes)?;
-        Some((*algorithm, state))
-    });
-    Ok(Key::JwtMac(macs.collect()))
-}
-
-fn public(uses: &[Use], form: &KeyForm, secret: &Secret) -> Result<Key, KeyError> {
+/// The public keys in a secret.
+pub(crate) fn public(uses: &[Use], form: &KeyForm, secret: &Secret) -> Result<Key, KeyError> {
     let stored = secret.expose();
     let prefix = form.strip_prefix.as_deref().unwrap_or_default().as_bytes();
     let bytes = stored.strip_prefix(prefix).unwrap_or(stored);
-    public_key::read(bytes, uses).map(Key::Public).map_err(|why| KeyError::NotAPublicKey { why })
+    read_key::read(bytes, uses).map(Key::Public).map_err(|why| KeyError::NotAPublicKey { why })
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use http::HeaderName;
 
+use super::claim_path::ClaimPath;
+
 /// One place of a delivery from which one text can be read.
 ///
 /// Text form: `header:NAME`, `query:NAME`, `form:NAME`, `json:/pointer`.
@@ -22,11 +24,13 @@ pub enum Location {
     Form(String),
     /// A scalar in the JSON body.
     Json(Pointer),
+    /// The whole body.
+    Body,
 }
 
 /// Where a part of an event's identity comes from.
 ///
-/// Text form: that of [`Location`], or `body`, or `signed`, or several joined by `|` (the first present counts).
+/// Text form: that of [`Location`], or `claim:/pointer`, or `body`, or `signed`, or several joined by `|` (the first present counts).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Locator {
     /// A request header.
@@ -37,6 +41,8 @@ pub enum Locator {
     Form(String),
     /// A scalar in the JSON body, or every scalar that a `*` reaches.
     Json(Pointer),
+    /// `claim:/pointer`: a scalar in the claims of the JWT.
+    Claim(ClaimPath),
     /// The SHA-256 of the raw body.
     Body,
     /// The SHA-256 of the bytes that were signed (without the secret, where the template holds it).
@@ -144,13 +150,16 @@ impl FromStr for Locator {
         match text {
             "body" => Ok(Self::Body),
             "signed" => Ok(Self::Signed),
+            _ if text.starts_with("claim:") => {
+                text.strip_prefix("claim:").unwrap_or_default().parse().map(Self::Claim)
+            }
             _ => match text.parse()? {
                 Location::Header(name) => Ok(Self::Header(name)),
                 Location::Query(name) => Ok(Self::Query(name)),
                 Location::Form(name) => Ok(Self::Form(name)),
                 Location::Json(pointer) => Ok(Self::Json(pointer)),
-                // Neither has a text form.
-                Location::Headers(_) | Location::Numbered(_) => {
+                // None has a text form.
+                Location::Headers(_) | Location::Numbered(_) | Location::Body => {
                     Err(LocatorError::new(text, "one header at a time; join several with `|`"))
                 }
             },
@@ -179,6 +188,7 @@ impl fmt::Display for Location {
             Self::Query(name) => write!(f, "query:{name}"),
             Self::Form(name) => write!(f, "form:{name}"),
             Self::Json(pointer) => write!(f, "json:{pointer}"),
+            Self::Body => f.write_str("the body"),
         }
     }
 }
@@ -190,6 +200,7 @@ impl fmt::Display for Locator {
             Self::Query(name) => write!(f, "query:{name}"),
             Self::Form(name) => write!(f, "form:{name}"),
             Self::Json(pointer) => write!(f, "json:{pointer}"),
+            Self::Claim(path) => write!(f, "claim:{path}"),
             Self::Body => f.write_str("body"),
             Self::Signed => f.write_str("signed"),
             Self::AnyOf(any) => {
@@ -244,6 +255,7 @@ mod tests {
             "form:MessageSid",
             "json:/data/0/id",
             "json:/a~1b/c~0d/*/e",
+            "claim:/data#/id",
             "body",
             "signed",
             "header:x-id|json:/id|body",

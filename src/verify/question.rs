@@ -94,7 +94,7 @@ fn is_no_mac(algorithm: &Algorithm) -> bool {
             | Algorithm::Basic
             | Algorithm::Digest(_)
             | Algorithm::Ed25519
-            | Algorithm::EcdsaP256 { .. }
+            | Algorithm::Ecdsa(_)
             | Algorithm::RsaPkcs1(_)
             | Algorithm::RsaPss(_)
     )

@@ -4,7 +4,9 @@ use std::fmt;
 
 use http::HeaderName;
 
+use super::jose_form::{JwsForm, JwtForm};
 use super::locator::{Location, Pointer};
+use super::message_form::MessageForm;
 use super::template::{Part, Template};
 
 /// How one sender signs: one or more complete forms, of which the first whose conditions hold is used.
@@ -51,6 +53,11 @@ impl Scheme {
     pub fn signs_url(&self) -> bool {
         let signed = self.alternatives.iter().flat_map(|form| &form.signed);
         signed.flat_map(Template::leaves).any(|part| matches!(part, Part::Url | Part::UrlWithoutQuery))
+            || self.alternatives.iter().any(|form| match &form.algorithm {
+                Algorithm::Jwt(jwt) => jwt.url.is_some() || jwt.url_hash.is_some(),
+                Algorithm::HttpMessage(_) => true,
+                _ => false,
+            })
     }
 }
 
@@ -136,6 +143,17 @@ pub struct SignatureForm {
     pub layout: Layout,
     /// How a signature's bytes are written.
     pub encoding: Encoding,
+    /// Set if the text is base64 of JSON in which the signature stands.
+    pub wrapped: Option<Wrapped>,
+}
+
+/// A signature inside base64 of JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrapped {
+    /// Where in the JSON the signature stands.
+    pub signature: Pointer,
+    /// Where in the JSON the key's id stands, if it is there: of keys with ids only that one is tried.
+    pub key_id: Option<Pointer>,
 }
 
 /// How one text holds one or several signatures.
@@ -201,11 +219,9 @@ pub enum Algorithm {
     Digest(Sha),
     /// `ed25519` (RFC 8032).
     Ed25519,
-    /// ECDSA on P-256 with SHA-256: `ecdsa-p256-sha256` (DER) and `ecdsa-p256-sha256-fixed` (r and s, 64 bytes).
-    EcdsaP256 {
-        /// Whether the signature is r and s, 32 bytes each, and not DER.
-        fixed: bool,
-    },
+    /// ECDSA: `ecdsa-p256-sha256` (DER), `ecdsa-p256-sha256-fixed` (r and s), `ecdsa-p256-sha1`, and the like for P-384
+    /// and P-521.
+    Ecdsa(Ecdsa),
     /// RSA PKCS#1 v1.5: `rsa-pkcs1-sha1`, `rsa-pkcs1-sha256`, `rsa-pkcs1-sha384`, `rsa-pkcs1-sha512`.
     RsaPkcs1(Sha),
     /// RSA-PSS with MGF1 and a salt as long as the digest: `rsa-pss-sha256`, `rsa-pss-sha384`, `rsa-pss-sha512`.
@@ -215,7 +231,33 @@ pub enum Algorithm {
     /// HTTP Basic; the secret is `user:password`: `basic`.
     Basic,
     /// A compact JWS (RFC 7515) with claims: `jwt`.
-    Jwt(JwtForm),
+    Jwt(Box<JwtForm>),
+    /// A compact JWS without its payload (RFC 7515, appendix F), over the template's bytes: `jws-detached`.
+    JwsDetached(JwsForm),
+    /// HTTP Message Signatures (RFC 9421) with a digest of the body (RFC 9530): `http-message-signature`.
+    HttpMessage(MessageForm),
+}
+
+/// How a sender uses ECDSA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ecdsa {
+    /// The curve.
+    pub curve: Curve,
+    /// What the message is hashed with.
+    pub sha: Sha,
+    /// Whether the signature is r and s, each as long as the curve's field, and not DER.
+    pub fixed: bool,
+}
+
+/// A curve of NIST (FIPS 186).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Curve {
+    /// P-256.
+    P256,
+    /// P-384.
+    P384,
+    /// P-521.
+    P521,
 }
 
 /// A hash function: a member of the SHA family, or its predecessor.
@@ -231,51 +273,6 @@ pub enum Sha {
     Sha384,
     /// SHA-512, 64 bytes.
     Sha512,
-}
-
-/// What a sender's JWT must be. `exp` and `nbf` are obeyed wherever they are present.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct JwtForm {
-    /// The algorithms this sender uses. A token that names another one is refused before anything else.
-    pub algorithms: Vec<JwtAlgorithm>,
-    /// The claim that holds a digest of the body.
-    pub body_hash: Option<BodyHashClaim>,
-    /// The required `iss`.
-    pub issuer: Option<String>,
-    /// A required `aud` (or a member of it).
-    pub audience: Option<String>,
-}
-
-/// A signature algorithm of RFC 7518 or RFC 8037. `none` is not one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JwtAlgorithm {
-    /// HMAC with SHA-256.
-    Hs256,
-    /// HMAC with SHA-384.
-    Hs384,
-    /// HMAC with SHA-512.
-    Hs512,
-    /// RSA PKCS#1 v1.5 with SHA-256.
-    Rs256,
-    /// RSA PKCS#1 v1.5 with SHA-512.
-    Rs512,
-    /// RSA-PSS with SHA-256.
-    Ps256,
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-    /// Ed25519.
-    EdDsa,
-}
-
-/// The claim of a JWT that holds a digest of the body.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BodyHashClaim {
-    /// The claim's name.
-    pub claim: String,
-    /// The digest.
-    pub digest: Sha,
-    /// How it is written.
-    pub encoding: Encoding,
 }
 
 /// How the stored secret becomes the key. Public keys are recognised by their form and need none of this.
@@ -349,8 +346,10 @@ pub enum TimestampSource {
     Form(String),
     /// A field of the signed JSON body.
     Json(Pointer),
-    /// A claim of the JWT, usually `iat`; always in seconds.
+    /// A claim of the JWT, usually `iat`: a number of seconds or milliseconds, or a text in another unit.
     Claim(String),
+    /// A parameter of the HTTP message signature, usually `created`: a number of seconds.
+    Parameter(String),
 }
 
 /// How a send time is written.
@@ -386,6 +385,7 @@ impl Alternative {
                 prefix: String::new(),
                 layout: Layout::Single,
                 encoding: Encoding::Hex,
+                wrapped: None,
             },
             algorithm: Algorithm::Hmac(Sha::Sha256),
             key: KeyForm::default(),
@@ -416,6 +416,37 @@ impl Default for KeyForm {
     }
 }
 
+impl Ecdsa {
+    /// P-256 with SHA-256, DER or r and s.
+    #[must_use]
+    pub fn p256(fixed: bool) -> Self {
+        Self { curve: Curve::P256, sha: Sha::Sha256, fixed }
+    }
+
+    /// P-384 with SHA-384, DER or r and s.
+    #[must_use]
+    pub fn p384(fixed: bool) -> Self {
+        Self { curve: Curve::P384, sha: Sha::Sha384, fixed }
+    }
+
+    /// P-521 with SHA-512, DER or r and s.
+    #[must_use]
+    pub fn p521(fixed: bool) -> Self {
+        Self { curve: Curve::P521, sha: Sha::Sha512, fixed }
+    }
+
+    /// The signature's length in bytes, if it does not vary.
+    #[must_use]
+    pub fn length(self) -> Option<usize> {
+        let length = match self.curve {
+            Curve::P256 => 64,
+            Curve::P384 => 96,
+            Curve::P521 => 132,
+        };
+        self.fixed.then_some(length)
+    }
+}
+
 impl Sha {
     /// The length of its digest in bytes.
     #[must_use]
@@ -426,23 +457,6 @@ impl Sha {
             Self::Sha256 => 32,
             Self::Sha384 => 48,
             Self::Sha512 => 64,
-        }
-    }
-}
-
-impl JwtAlgorithm {
-    /// Its name in a token's header.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Hs256 => "HS256",
-            Self::Hs384 => "HS384",
-            Self::Hs512 => "HS512",
-            Self::Rs256 => "RS256",
-            Self::Rs512 => "RS512",
-            Self::Ps256 => "PS256",
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
         }
     }
 }
@@ -507,8 +521,13 @@ words!(Algorithm {
     "sha384" => Self::Digest(Sha::Sha384),
     "sha512" => Self::Digest(Sha::Sha512),
     "ed25519" => Self::Ed25519,
-    "ecdsa-p256-sha256" => Self::EcdsaP256 { fixed: false },
-    "ecdsa-p256-sha256-fixed" => Self::EcdsaP256 { fixed: true },
+    "ecdsa-p256-sha256" => Self::Ecdsa(Ecdsa::p256(false)),
+    "ecdsa-p256-sha256-fixed" => Self::Ecdsa(Ecdsa::p256(true)),
+    "ecdsa-p256-sha1" => Self::Ecdsa(Ecdsa { sha: Sha::Sha1, ..Ecdsa::p256(false) }),
+    "ecdsa-p384-sha384" => Self::Ecdsa(Ecdsa::p384(false)),
+    "ecdsa-p384-sha384-fixed" => Self::Ecdsa(Ecdsa::p384(true)),
+    "ecdsa-p521-sha512" => Self::Ecdsa(Ecdsa::p521(false)),
+    "ecdsa-p521-sha512-fixed" => Self::Ecdsa(Ecdsa::p521(true)),
     "rsa-pkcs1-sha1" => Self::RsaPkcs1(Sha::Sha1),
     "rsa-pkcs1-sha256" => Self::RsaPkcs1(Sha::Sha256),
     "rsa-pkcs1-sha384" => Self::RsaPkcs1(Sha::Sha384),
@@ -518,7 +537,9 @@ words!(Algorithm {
     "rsa-pss-sha512" => Self::RsaPss(Sha::Sha512),
     "token" => Self::Token,
     "basic" => Self::Basic,
-    "jwt" => Self::Jwt(JwtForm::default()),
+    "jwt" => Self::Jwt(Box::default()),
+    "jws-detached" => Self::JwsDetached(JwsForm::default()),
+    "http-message-signature" => Self::HttpMessage(MessageForm::default()),
 });
 
 words!(Sha {
@@ -554,17 +575,6 @@ words!(TimeUnit {
     "rfc2822" => Self::Rfc2822,
 });
 
-words!(JwtAlgorithm {
-    "HS256" => Self::Hs256,
-    "HS384" => Self::Hs384,
-    "HS512" => Self::Hs512,
-    "RS256" => Self::Rs256,
-    "RS512" => Self::Rs512,
-    "PS256" => Self::Ps256,
-    "ES256" => Self::Es256,
-    "EdDSA" => Self::EdDsa,
-});
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -574,7 +584,6 @@ mod tests {
         for word in Algorithm::WORDS {
             assert!(word.parse::<Algorithm>().is_ok(), "{word}");
         }
-        assert_eq!("none".parse::<JwtAlgorithm>().unwrap_err().known(), JwtAlgorithm::WORDS);
         let error = "md4".parse::<Sha>().unwrap_err().to_string();
         assert_eq!(error, "`md4` is not one of sha1, sha256, sha384, sha512");
     }

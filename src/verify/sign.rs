@@ -4,7 +4,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
@@ -22,11 +22,12 @@ use super::multipart;
 use super::place;
 use super::private_key;
 use super::public_key::Use;
-use super::scheme::{
-    Algorithm, Alternative, Encoding, JwtForm, Layout, Scheme, Subject, Test, TimestampSource,
-};
+use super::scheme::{Algorithm, Alternative, Layout, Scheme, Subject, Test, TimestampSource};
+use super::sign_jose;
+use super::sign_message;
 use super::template::{Part, Template};
 use super::timestamp;
+use super::wrapped;
 
 /// What is to be signed.
 #[derive(Clone, Debug)]
@@ -151,6 +152,15 @@ impl Draft {
                 _ => {}
             }
         }
+        if let Algorithm::HttpMessage(form) = &alternative.algorithm {
+            let head = self.head(request);
+            let made = sign_message::sign(form, alternative, secret, &head, &self.body, request.timestamp)?;
+            if let Some(digest) = &made.content_digest {
+                self.add_header(&HeaderName::from_static("content-digest"), digest)?;
+            }
+            self.add_header(&HeaderName::from_static("signature-input"), &made.input)?;
+            return self.put(alternative, &alternative.signature.location, &made.signature, true);
+        }
         let text = match &alternative.algorithm {
             Algorithm::Token => text_of(&alternative.key.decode(secret).map_err(key_error)?)?,
             Algorithm::Basic => {
@@ -159,7 +169,20 @@ impl Draft {
                     BASE64.encode(alternative.key.decode(secret).map_err(key_error)?.as_slice())
                 )
             }
-            Algorithm::Jwt(form) => self.token(form, alternative, secret, request)?,
+            Algorithm::Jwt(form) => {
+                let draft = sign_jose::Unsigned {
+                    head: &self.head(request),
+                    body: &self.body,
+                    time: request.timestamp,
+                };
+                sign_jose::token(form, alternative, secret, &draft)?
+            }
+            Algorithm::JwsDetached(form) => {
+                let header = sign_jose::detached_header(form, alternative, secret)?;
+                let payload =
+                    self.message(alternative, request, &format!("{header}.."), time.as_deref(), None)?;
+                sign_jose::detached(form, alternative, secret, &header, &payload)?
+            }
             _ => {
                 let mark = match &alternative.signature.layout {
                     Layout::Pairs(form) => form.mark,
@@ -178,6 +201,12 @@ impl Draft {
             }
         };
         let text = lay_out(alternative, &text, time.as_deref(), &pairs);
+        let text = match &alternative.signature.wrapped {
+            Some(form) => {
+                wrapped::wrap(form, &text).ok_or(SignError::Unsupported("a signature in such JSON"))?
+            }
+            None => text,
+        };
         self.put(alternative, &alternative.signature.location, &text, alternative.covers_body())
     }
 
@@ -258,7 +287,7 @@ impl Draft {
         let text =
             text.ok_or_else(|| SignError::Lacks("a time that this sender's form can express".to_owned()))?;
         match &form.source {
-            TimestampSource::Signature | TimestampSource::Claim(_) => {}
+            TimestampSource::Signature | TimestampSource::Claim(_) | TimestampSource::Parameter(_) => {}
             TimestampSource::Header(name) => self.add_header(name, &text)?,
             TimestampSource::Query(name) => {
                 self.put(alternative, &Location::Query(name.clone()), &text, true)?
@@ -282,14 +311,15 @@ impl Draft {
         Ok(Some(text))
     }
 
-    fn signature(
+    /// What is signed, with the secret where the template of a plain digest holds it.
+    fn message(
         &self,
         alternative: &Alternative,
-        secret: &Secret,
         request: &SignRequest<'_>,
         beside: &str,
         time: Option<&str>,
-    ) -> Result<Vec<u8>, SignError> {
+        secret: Option<&[u8]>,
+    ) -> Result<Zeroizing<Vec<u8>>, SignError> {
         let head = self.head(request);
         let lacks = |rejection: super::Rejection| SignError::Lacks(rejection.to_string());
         let bytes = body::signed_form(alternative.body, &head, &self.body).map_err(lacks)?;
@@ -304,10 +334,20 @@ impl Draft {
         };
         let template =
             alternative.signed.first().ok_or(SignError::Unsupported("a scheme without `signed`"))?;
+        content::message(template.parts(), &context, secret)
+            .map_err(|rejection| SignError::Lacks(rejection.to_string()))
+    }
+
+    fn signature(
+        &self,
+        alternative: &Alternative,
+        secret: &Secret,
+        request: &SignRequest<'_>,
+        beside: &str,
+        time: Option<&str>,
+    ) -> Result<Vec<u8>, SignError> {
         let key = || alternative.key.decode(secret).map_err(key_error);
-        let message = |secret: Option<&Zeroizing<Vec<u8>>>| {
-            content::message(template.parts(), &context, secret.map(|key| key.as_slice())).map_err(lacks)
-        };
+        let message = |key: Option<&[u8]>| self.message(alternative, request, beside, time, key);
         let keyed = match &alternative.algorithm {
             Algorithm::Hmac(sha) => Some((State::hmac(*sha, &key()?), message(None)?)),
             Algorithm::Digest(sha) => Some((Some(State::digest(*sha)), message(Some(&key()?))?)),
@@ -320,48 +360,6 @@ impl Draft {
         }
         let wanted = Use::of(&alternative.algorithm).ok_or(SignError::Unsupported("this algorithm"))?;
         private_key::sign(secret.expose(), wanted, &message(None)?)
-    }
-
-    fn token(
-        &self,
-        form: &JwtForm,
-        alternative: &Alternative,
-        secret: &Secret,
-        request: &SignRequest<'_>,
-    ) -> Result<String, SignError> {
-        let algorithm =
-            *form.algorithms.first().ok_or(SignError::Unsupported("a JWT without an algorithm"))?;
-        let mut claims = Map::new();
-        let now = request.timestamp.seconds();
-        claims.insert("iat".to_owned(), now.into());
-        claims.insert("exp".to_owned(), now.saturating_add(300).into());
-        if let Some(TimestampSource::Claim(name)) = alternative.timestamp.as_ref().map(|time| &time.source) {
-            claims.insert(name.clone(), now.into());
-        }
-        for (name, value) in [("iss", &form.issuer), ("aud", &form.audience)] {
-            if let Some(value) = value {
-                claims.insert(name.to_owned(), value.clone().into());
-            }
-        }
-        if let Some(claim) = &form.body_hash {
-            let digest = encode(&mac::digest(claim.digest, &self.body), claim.encoding);
-            claims.insert(claim.claim.clone(), digest.into());
-        }
-        let header = format!(r#"{{"alg":"{}","typ":"JWT"}}"#, algorithm.word());
-        let part = |bytes: &[u8]| encode(bytes, Encoding::Base64Url);
-        let signed =
-            format!("{}.{}", part(header.as_bytes()), part(Value::Object(claims).to_string().as_bytes()));
-        let signature = match (algorithm.hmac(), Use::of_jwt(algorithm)) {
-            (Some(sha), _) => {
-                let key = alternative.key.decode(secret).map_err(key_error)?;
-                let mut state = State::hmac(sha, &key).ok_or(SignError::Unsupported("this key"))?;
-                state.write(signed.as_bytes());
-                state.finish().into_vec()
-            }
-            (None, Some(wanted)) => private_key::sign(secret.expose(), wanted, signed.as_bytes())?,
-            (None, None) => return Err(SignError::Unsupported("this algorithm")),
-        };
-        Ok(format!("{signed}.{}", part(&signature)))
     }
 
     /// Puts a text where the receiver looks for it. `body_is_signed` forbids changing the body.
@@ -388,6 +386,10 @@ impl Draft {
             }
             Location::Query(name) => {
                 self.target = place::set_parameter(&self.target, name, text);
+                Ok(())
+            }
+            Location::Body => {
+                self.body = text.as_bytes().to_vec();
                 Ok(())
             }
             Location::Form(_) | Location::Json(_) if body_is_signed => {
@@ -491,7 +493,7 @@ fn text_of(bytes: &[u8]) -> Result<String, SignError> {
     String::from_utf8(bytes.to_vec()).map_err(|_| SignError::Key("a token is text".to_owned()))
 }
 
-fn key_error(error: super::KeyError) -> SignError {
+pub(crate) fn key_error(error: super::KeyError) -> SignError {
     SignError::Key(error.to_string())
 }
 

@@ -72,6 +72,22 @@ pub(crate) fn read<'t>(form: &SignatureForm, text: &'t str) -> Result<SignatureT
     Ok(SignatureText { whole, items: found, timestamp })
 }
 
+/// The only signature in the text.
+pub(crate) fn only<'t>(text: &SignatureText<'t>) -> Result<&'t str, Rejection> {
+    match text.items.as_slice() {
+        [one] => Ok(one),
+        _ => Err(malformed("there are several signatures where this sender sends one")),
+    }
+}
+
+/// The only token in the text. One that stands in the body may be as long as the body.
+pub(crate) fn read_token<'t>(form: &SignatureForm, text: &'t str) -> Result<&'t str, Rejection> {
+    if !form.location.is_in_head() && form.layout == Layout::Single {
+        return strip(text, &form.prefix);
+    }
+    only(&read(form, text)?)
+}
+
 impl PairsForm {
     /// The names and values in the text.
     fn items<'t>(&self, text: &'t str) -> impl Iterator<Item = (&'t str, &'t str)> {
@@ -101,13 +117,15 @@ pub(crate) fn decode(
 ) -> Result<Candidates, Rejection> {
     let length = match algorithm {
         Algorithm::Hmac(sha) | Algorithm::Digest(sha) => Some(sha.length()),
-        Algorithm::Ed25519 | Algorithm::EcdsaP256 { fixed: true } => Some(64),
-        Algorithm::EcdsaP256 { fixed: false }
-        | Algorithm::RsaPkcs1(_)
+        Algorithm::Ed25519 => Some(64),
+        Algorithm::Ecdsa(ecdsa) => ecdsa.length(),
+        Algorithm::RsaPkcs1(_)
         | Algorithm::RsaPss(_)
         | Algorithm::Token
         | Algorithm::Basic
-        | Algorithm::Jwt(_) => None,
+        | Algorithm::Jwt(_)
+        | Algorithm::JwsDetached(_)
+        | Algorithm::HttpMessage(_) => None,
     };
     if Use::of(algorithm).is_some() && text.items.len() > MOST_PUBLIC_SIGNATURES {
         return Err(malformed("it holds more than 16 signatures"));
@@ -159,6 +177,7 @@ mod tests {
             prefix: prefix.to_owned(),
             layout,
             encoding: Encoding::Hex,
+            wrapped: None,
         }
     }
 

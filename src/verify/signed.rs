@@ -7,7 +7,7 @@ use super::encoding::Bytes;
 use super::mac::State;
 use super::scheme::{Algorithm, Scheme, Sha};
 use super::verification::{Verified, timestamp_text};
-use super::{jwt, signature};
+use super::{jwt, message, signature, wrapped};
 
 /// The SHA-256 of the signed bytes, `None` for tokens and Basic, which sign none.
 pub(crate) fn digest(scheme: &Scheme, verified: &Verified, head: &Head<'_>, body: &[u8]) -> Option<Bytes> {
@@ -32,12 +32,19 @@ pub(crate) fn write(
     if matches!(alternative.algorithm, Algorithm::Token | Algorithm::Basic) {
         return None;
     }
-    let text = signature::read(&alternative.signature, &text).ok()?;
     if let Algorithm::Jwt(form) = &alternative.algorithm {
-        let token = jwt::Token::read(form, text.items.first()?).ok()?;
+        let token =
+            jwt::Token::read(form, signature::read_token(&alternative.signature, &text).ok()?).ok()?;
         sink.write(token.signed.as_bytes());
         return Some(());
     }
+    if let Algorithm::HttpMessage(form) = &alternative.algorithm {
+        let signatures = message::read(form, alternative.covers_body(), head).ok()?;
+        sink.write(signatures.get(template)?.base.as_bytes());
+        return Some(());
+    }
+    let (text, _) = wrapped::unwrap(&alternative.signature, &text).ok()?;
+    let text = signature::read(&alternative.signature, &text).ok()?;
     let timestamp = timestamp_text(alternative, &text, head, Some(&body)).ok()?;
     let context = Context {
         alternative,

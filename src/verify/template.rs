@@ -58,6 +58,9 @@ pub enum Part {
     JsonRaw(Pointer),
     /// `{setting:NAME}`: a value that the route gives under `settings` and that is no secret.
     Setting(String),
+    /// `{jws_headers:MEMBER}`: `Name: value` and a line feed for each header that this member of a detached JWS's own
+    /// header lists.
+    JwsHeaders(String),
     /// `{secret}`: the key itself, only for plain digests.
     Secret,
     /// `{SOURCE|filter|…}`: a value that the sender changes before it signs it.
@@ -250,6 +253,7 @@ impl fmt::Display for Part {
             Self::UrlWithoutQuery => f.write_str("{url_without_query}"),
             Self::JsonRaw(pointer) => write!(f, "{{json_raw:{pointer}}}"),
             Self::Setting(name) => write!(f, "{{setting:{name}}}"),
+            Self::JwsHeaders(member) => write!(f, "{{jws_headers:{member}}}"),
             Self::Filtered(part, filters) => {
                 let source = part.to_string();
                 f.write_str(source.strip_suffix('}').unwrap_or(&source))?;
@@ -310,6 +314,7 @@ fn placeholder(name: &str) -> Result<Part, TemplateError> {
         (_, Some(("json", argument))) => Part::Json(pointer(argument)?),
         (_, Some(("json_raw", argument))) => Part::JsonRaw(pointer(argument)?),
         (_, Some(("setting", argument))) => Part::Setting(argument.to_owned()),
+        (_, Some(("jws_headers", argument))) => Part::JwsHeaders(argument.to_owned()),
         _ => {
             return Err(TemplateError {
                 why: format!(

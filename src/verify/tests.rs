@@ -10,7 +10,7 @@ use super::*;
 use crate::secret::{NamedSecret, Secret};
 use crate::time::{Tolerance, UnixTime};
 
-const NOW: i64 = 1_773_829_800;
+pub(crate) const NOW: i64 = 1_773_829_800;
 const ORIGIN: &str = "https://hooks.example.com";
 const URL: &str = "https://hooks.example.com/webhooks/a?x=1";
 const WINDOW: Tolerance = Tolerance { past: Duration::from_secs(300), future: Duration::from_secs(60) };
@@ -29,14 +29,14 @@ pub(crate) fn verified(scheme: &Scheme, headers: HeaderMap, body: &[u8]) -> (Hea
 
 /// A delivery as it arrives.
 #[derive(Clone, Debug)]
-struct Delivery {
-    url: String,
-    headers: HeaderMap,
-    body: Vec<u8>,
+pub(crate) struct Delivery {
+    pub(crate) url: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Delivery {
-    fn signed(
+    pub(crate) fn signed(
         scheme: &Scheme,
         secret: &str,
         headers: HeaderMap,
@@ -54,20 +54,25 @@ impl Delivery {
     }
 
     /// A delivery with these headers and this body, signed by nobody here.
-    fn plain(headers: &[(&'static str, &str)], body: &[u8]) -> Self {
+    pub(crate) fn plain(headers: &[(&'static str, &str)], body: &[u8]) -> Self {
         Self { url: URL.into(), headers: map(headers), body: body.to_vec() }
     }
 
-    fn verify(&self, scheme: &Scheme, secrets: &[&str]) -> Result<Verified, Rejection> {
+    pub(crate) fn verify(&self, scheme: &Scheme, secrets: &[&str]) -> Result<Verified, Rejection> {
         self.verify_at(scheme, &keys(scheme, secrets), seconds(NOW))
     }
 
-    fn word(&self, scheme: &Scheme) -> &'static str {
+    pub(crate) fn word(&self, scheme: &Scheme) -> &'static str {
         self.verify(scheme, &["secret"]).map_or_else(|rejection| rejection.word(), |_| "verified")
     }
 
     /// Verifies in one piece and in pieces, which must come to the same.
-    fn verify_at(&self, scheme: &Scheme, keys: &Keys, now: UnixTime) -> Result<Verified, Rejection> {
+    pub(crate) fn verify_at(
+        &self,
+        scheme: &Scheme,
+        keys: &Keys,
+        now: UnixTime,
+    ) -> Result<Verified, Rejection> {
         let target = self.url.strip_prefix(ORIGIN).unwrap();
         let head = Head { method: "POST", target, origin: Some(ORIGIN), headers: &self.headers };
         let whole = verify(scheme, keys, &head, &self.body, Some(WINDOW), now);
@@ -79,32 +84,32 @@ impl Delivery {
         whole
     }
 
-    fn with(&self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn with(&self, name: &'static str, value: &str) -> Self {
         let mut changed = self.clone();
         changed.headers.insert(name, value.parse().unwrap());
         changed
     }
 
-    fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).unwrap().to_str().unwrap()
     }
 }
 
-fn one(alternative: Alternative) -> Scheme {
+pub(crate) fn one(alternative: Alternative) -> Scheme {
     let scheme = Scheme { alternatives: vec![alternative] };
     assert_eq!(scheme.problems(), [""; 0]);
     scheme
 }
 
-fn location(text: &str) -> Location {
+pub(crate) fn location(text: &str) -> Location {
     text.parse().unwrap()
 }
 
-fn seconds(seconds: i64) -> UnixTime {
+pub(crate) fn seconds(seconds: i64) -> UnixTime {
     UnixTime::from_seconds(seconds).unwrap()
 }
 
-fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
+pub(crate) fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in pairs {
         map.append(*name, value.parse().unwrap());
@@ -112,7 +117,7 @@ fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
     map
 }
 
-fn keys(scheme: &Scheme, secrets: &[&str]) -> Keys {
+pub(crate) fn keys(scheme: &Scheme, secrets: &[&str]) -> Keys {
     let named =
         |text: &&str| NamedSecret { name: String::new(), secret: Secret::new(text.as_bytes().to_vec()) };
     scheme.prepare(&secrets.iter().map(named).collect::<Vec<_>>()).unwrap()
@@ -199,16 +204,17 @@ fn schemes() -> Vec<Scheme> {
             form.signature.encoding = Encoding::Text;
             form.timestamp =
                 Some(TimestampForm { source: TimestampSource::Claim("iat".into()), unit: TimeUnit::Seconds });
-            form.algorithm = Algorithm::Jwt(JwtForm {
+            form.algorithm = Algorithm::Jwt(Box::new(JwtForm {
                 algorithms: vec![JwtAlgorithm::Hs256],
                 body_hash: Some(BodyHashClaim {
                     claim: "sha".into(),
                     digest: Sha::Sha256,
                     encoding: Encoding::Hex,
+                    absent_if_empty: false,
                 }),
                 issuer: Some("sender".into()),
-                audience: None,
-            });
+                ..JwtForm::default()
+            }));
         }),
         timed(),
         standard(),
@@ -503,6 +509,9 @@ fn public_keys_check_what_private_keys_sign() {
         ("ed25519", &rcgen::PKCS_ED25519),
         ("ecdsa-p256-sha256", &rcgen::PKCS_ECDSA_P256_SHA256),
         ("ecdsa-p256-sha256-fixed", &rcgen::PKCS_ECDSA_P256_SHA256),
+        ("ecdsa-p256-sha1", &rcgen::PKCS_ECDSA_P256_SHA256),
+        ("ecdsa-p384-sha384", &rcgen::PKCS_ECDSA_P384_SHA384),
+        ("ecdsa-p384-sha384-fixed", &rcgen::PKCS_ECDSA_P384_SHA384),
     ];
     for (word, kind) in pairs {
         let mut alternative = Alternative::new(location("header:x-signature"), "{body}".parse().unwrap());
@@ -520,8 +529,8 @@ fn public_keys_check_what_private_keys_sign() {
 }
 
 /// A key pair made for these tests; nothing else may use it.
-const RSA_PRIVATE: &str = include_str!("testdata/rsa-private-for-tests-only.pem");
-const RSA_PUBLIC: &str = include_str!("testdata/rsa-public-for-tests-only.pem");
+pub(crate) const RSA_PRIVATE: &str = include_str!("testdata/rsa-private-for-tests-only.pem");
+pub(crate) const RSA_PUBLIC: &str = include_str!("testdata/rsa-public-for-tests-only.pem");
 
 #[test]
 fn rsa_is_checked_with_the_padding_and_hash_that_the_sender_uses() {
@@ -556,15 +565,16 @@ fn jwt(algorithms: &[JwtAlgorithm]) -> Scheme {
     alternative.signed.clear();
     alternative.signature.prefix = "Bearer ".into();
     alternative.signature.encoding = Encoding::Text;
-    alternative.algorithm = Algorithm::Jwt(JwtForm {
+    alternative.algorithm = Algorithm::Jwt(Box::new(JwtForm {
         algorithms: algorithms.to_vec(),
         body_hash: Some(BodyHashClaim {
             claim: "sha".into(),
             digest: Sha::Sha256,
             encoding: Encoding::Base64,
+            absent_if_empty: false,
         }),
         ..JwtForm::default()
-    });
+    }));
     one(alternative)
 }
 
@@ -572,10 +582,15 @@ fn jwt(algorithms: &[JwtAlgorithm]) -> Scheme {
 fn tokens_are_signed_and_checked_with_public_keys() {
     let ed25519 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
     let p256 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let p384 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
     for (algorithm, private, public) in [
         (JwtAlgorithm::Rs256, RSA_PRIVATE, RSA_PUBLIC),
+        (JwtAlgorithm::Rs384, RSA_PRIVATE, RSA_PUBLIC),
         (JwtAlgorithm::Rs512, RSA_PRIVATE, RSA_PUBLIC),
         (JwtAlgorithm::Ps256, RSA_PRIVATE, RSA_PUBLIC),
+        (JwtAlgorithm::Ps384, RSA_PRIVATE, RSA_PUBLIC),
+        (JwtAlgorithm::Ps512, RSA_PRIVATE, RSA_PUBLIC),
+        (JwtAlgorithm::Es384, &p384.serialize_pem(), &p384.public_key_pem()),
         (JwtAlgorithm::EdDsa, &ed25519.serialize_pem(), &ed25519.public_key_pem()),
         (JwtAlgorithm::Es256, &p256.serialize_pem(), &p256.public_key_pem()),
     ] {
@@ -599,12 +614,12 @@ fn a_public_key_is_never_the_key_of_a_hmac() {
     let forged = Delivery::signed(&jwt(&[JwtAlgorithm::Hs256]), RSA_PUBLIC, HeaderMap::new(), b"{}").unwrap();
     let scheme = jwt(&[JwtAlgorithm::Rs256]);
     assert_eq!(forged.verify(&scheme, &[RSA_PUBLIC]).unwrap_err().word(), "signature_malformed");
-    // Even a scheme that lists both, which `problems` reports, keeps the public key a public key.
+    // A scheme that lists both keeps the public key a public key.
     let Algorithm::Jwt(mut form) = scheme.alternatives[0].algorithm.clone() else { unreachable!() };
     form.algorithms.push(JwtAlgorithm::Hs256);
     let both = Scheme {
         alternatives: vec![Alternative { algorithm: Algorithm::Jwt(form), ..scheme.alternatives[0].clone() }],
     };
-    assert!(!both.problems().is_empty());
+    assert_eq!(both.problems(), [""; 0]);
     assert_eq!(forged.verify(&both, &[RSA_PUBLIC]).unwrap_err().word(), "signature_mismatch");
 }

@@ -10,22 +10,29 @@ use crate::secret::Secret;
 use crate::time::{Tolerance, UnixTime};
 
 use super::body::{self, Body, Place, locate};
+use super::body_proof::{self, BodyProof};
 use super::choose::choose;
+use super::claims;
 use super::content::{self, Context, Discard, SecretSink, UrlVariant, url_variants};
 use super::delivery::Head;
-use super::encoding::{self, BASE64, Bytes};
+use super::detached::{self, Detached};
+use super::encoding::{self, BASE64};
+use super::jose_form::JwtForm;
 use super::json;
 use super::jwt::{self, Token};
 use super::keys::{Key, Keys};
 use super::locator::{Location, Pointer};
 use super::mac::{self, Sink, State, sha256};
+use super::message;
+use super::message_form::MessageForm;
 use super::public_key::Use;
 use super::rejection::Rejection;
-use super::scheme::{Algorithm, Alternative, BodyForm, JwtForm, Scheme, Sha, TimestampSource};
+use super::scheme::{Algorithm, Alternative, BodyForm, Scheme, Sha, TimestampSource};
 use super::signature::{self, Candidates, SignatureText};
 use super::template::Part;
 use super::timestamp;
 use super::verdict::{Verdict, any_equal, any_success};
+use super::wrapped;
 
 /// A verification under way. Nothing is proven until [`Verification::finish`].
 pub struct Verification<'s> {
@@ -56,7 +63,7 @@ enum Work<'s> {
     /// One running hash for each secret, fed with everything up to and including the body so far.
     Running { runs: Runs<'s>, candidates: Candidates, timestamp: Option<UnixTime> },
     /// The head alone decides; the body is only held against a digest, if there is one.
-    Decided { verdict: Verdict, timestamp: Option<UnixTime>, body_hash: Option<Bytes> },
+    Decided { verdict: Verdict, timestamp: Option<UnixTime>, body: BodyProof },
 }
 
 /// A running hash, with the secret that a plain digest's template writes.
@@ -65,6 +72,16 @@ struct Run<'s> {
     /// The index of the key that it belongs to.
     key: usize,
     secret: Option<&'s Secret>,
+}
+
+/// What a template's bytes are held against.
+#[derive(Clone, Copy)]
+struct Proofs<'p> {
+    candidates: &'p Candidates,
+    /// A detached JWS stands in the place of plain signatures.
+    jws: Option<&'p Detached<'p>>,
+    /// The key's id, if the delivery names it beside the signature.
+    key_id: Option<&'p str>,
 }
 
 /// More elements than any sender puts into one delivery.
@@ -149,10 +166,9 @@ impl<'s> Verification<'s> {
             Work::Running { runs, candidates, timestamp } => {
                 (self.finish_runs(runs, &candidates, head)?, timestamp)
             }
-            Work::Decided { verdict, timestamp, body_hash } => match body_hash {
-                Some(expected) => (verdict.and(digest_fits(self.body_sha(), &body, &expected)), timestamp),
-                None => (verdict, timestamp),
-            },
+            Work::Decided { verdict, timestamp, body: proof } => {
+                (verdict.and(proof.holds(body.bytes)), timestamp)
+            }
         };
         // All of this is computed before any of it is answered, so that no part's time tells of another.
         let timestamp_in_body = self.timestamp_in_body(&body);
@@ -215,13 +231,15 @@ impl<'s> Verification<'s> {
                 let verdict = verdicts.iter().map(|token| self.compare_token(token)).reduce(Verdict::or);
                 Ok(Work::decided(verdict.unwrap_or_default()))
             }
-            Algorithm::Jwt(form) => self.examine_jwt(form, &text),
+            Algorithm::Jwt(form) => self.examine_jwt(form, &text, head, body),
+            Algorithm::HttpMessage(form) => self.examine_message(form, head),
             Algorithm::Hmac(_)
             | Algorithm::Digest(_)
             | Algorithm::Ed25519
-            | Algorithm::EcdsaP256 { .. }
+            | Algorithm::Ecdsa(_)
             | Algorithm::RsaPkcs1(_)
-            | Algorithm::RsaPss(_) => self.examine_signed(&text, head, body),
+            | Algorithm::RsaPss(_)
+            | Algorithm::JwsDetached(_) => self.examine_signed(&text, head, body),
         }
     }
 
@@ -252,8 +270,19 @@ impl<'s> Verification<'s> {
         body: Option<&Body<'_>>,
     ) -> Result<Work<'s>, Rejection> {
         let alternative = self.alternative;
-        let text = signature::read(&alternative.signature, text)?;
-        let candidates = signature::decode(&alternative.signature, &alternative.algorithm, &text)?;
+        let (text, key_id) = wrapped::unwrap(&alternative.signature, text)?;
+        let text = signature::read(&alternative.signature, &text)?;
+        let candidates = match &alternative.algorithm {
+            Algorithm::JwsDetached(_) => Candidates::new(),
+            algorithm => signature::decode(&alternative.signature, algorithm, &text)?,
+        };
+        let jws = match &alternative.algorithm {
+            Algorithm::JwsDetached(form) => {
+                detached::check_time(alternative, text.whole)?;
+                Some(Detached::read(form, signature::only(&text)?)?)
+            }
+            _ => None,
+        };
         let time_text = timestamp_text(alternative, &text, head, body)?;
         let timestamp = match &time_text {
             Some(text) if !self.timestamp_stands_in_body() => Some(self.read_timestamp(text)?),
@@ -268,8 +297,9 @@ impl<'s> Verification<'s> {
             url: UrlVariant::AsKnown,
         };
         if body.is_some() {
-            let verdict = self.judge(&context, &candidates)?;
-            return Ok(Work::Decided { verdict, timestamp, body_hash: None });
+            let proofs = Proofs { candidates: &candidates, jws: jws.as_ref(), key_id: key_id.as_deref() };
+            let verdict = self.judge(&context, &proofs)?;
+            return Ok(Work::Decided { verdict, timestamp, body: BodyProof::default() });
         }
         if let Some((before, after)) = self.around_body() {
             let mut runs = self.start();
@@ -286,22 +316,56 @@ impl<'s> Verification<'s> {
         Ok(Work::Whole)
     }
 
-    fn examine_jwt(&self, form: &JwtForm, text: &str) -> Result<Work<'s>, Rejection> {
-        let text = signature::read(&self.alternative.signature, text)?;
-        let tokens =
-            text.items.iter().map(|item| Token::read(form, item)).collect::<Result<SmallVec<[_; 1]>, _>>()?;
-        let [token] = tokens.as_slice() else { return Err(malformed("there are several tokens")) };
-        let claims = token.check(form, self.alternative.timestamp.as_ref(), self.tolerance, self.now);
-        let verdict = Verdict::new(1, 0, token.matches(self.keys));
+    fn examine_jwt(
+        &self,
+        form: &JwtForm,
+        text: &str,
+        head: &Head<'_>,
+        body: Option<&Body<'_>>,
+    ) -> Result<Work<'s>, Rejection> {
+        let signature = &self.alternative.signature;
+        if let (true, Location::Json(pointer), Some(body)) = (form.alone, &signature.location, body)
+            && !body_proof::is_alone(body.bytes, pointer)
+        {
+            return Err(malformed("something stands beside the token that it does not cover"));
+        }
+        let token = Token::read(form, signature::read_token(signature, text)?)?;
+        let time = self.alternative.timestamp.as_ref();
+        let claims = claims::check(&token, form, time, self.tolerance, self.now, head);
+        let verdict = Verdict::new(1, 0, token.matches(form, self.keys, self.now));
         if verdict.matched().is_none() {
             return Err(Rejection::SignatureMismatch { signatures: 1, secrets: self.keys.len() });
         }
         let claims = claims?;
-        Ok(Work::Decided { verdict, timestamp: claims.timestamp, body_hash: claims.body_hash })
+        Ok(Work::Decided { verdict, timestamp: claims.timestamp, body: claims.body })
+    }
+
+    /// Every signature is tried; of those that fit, the first whose time is right counts.
+    fn examine_message(&self, form: &MessageForm, head: &Head<'_>) -> Result<Work<'s>, Rejection> {
+        let signatures = message::read(form, self.alternative.covers_body(), head)?;
+        let body = match self.alternative.covers_body() {
+            true => message::content_digest(head)?,
+            false => BodyProof::default(),
+        };
+        let mut failure =
+            Rejection::SignatureMismatch { signatures: signatures.len(), secrets: self.keys.len() };
+        let mut right = None;
+        for (index, signature) in signatures.iter().enumerate() {
+            let verdict = Verdict::new(signatures.len(), index, signature.matches(self.keys).into_iter());
+            let time = signature.check_time(self.alternative, self.tolerance, self.now);
+            match (verdict.matched(), time) {
+                (Some(_), Ok(timestamp)) => right = right.or(Some((verdict, timestamp))),
+                (Some(_), Err(rejection)) => failure = rejection,
+                (None, _) => {}
+            }
+        }
+        let (verdict, timestamp) = right.ok_or(failure)?;
+        Ok(Work::Decided { verdict, timestamp, body })
     }
 
     /// Computes what every template, URL and key give and compares it with every signature. All are tried.
-    fn judge(&self, context: &Context<'_>, candidates: &Candidates) -> Result<Verdict, Rejection> {
+    fn judge(&self, context: &Context<'_>, proofs: &Proofs<'_>) -> Result<Verdict, Rejection> {
+        let Proofs { candidates, jws, key_id } = *proofs;
         let mut verdict = Verdict::default();
         let built = self.alternative.signed.iter().enumerate().flat_map(|(index, template)| {
             url_variants(&self.alternative.url).iter().map(move |url| (index, template.parts(), *url))
@@ -309,6 +373,11 @@ impl<'s> Verification<'s> {
         any_success(built.map(|(index, parts, url)| {
             let context = Context { url, ..*context };
             let compared = match Use::of(&self.alternative.algorithm) {
+                None if jws.is_some() => {
+                    let payload = content::message(parts, &context, None)?;
+                    let matched = jws.map(|jws| jws.matches(self.keys, &jws.message(&payload)));
+                    Verdict::new(1, index, matched.unwrap_or_default().into_iter())
+                }
                 None if self.alternative.prehash.is_some() || self.alternative.sort_parts => {
                     let mut runs = self.start();
                     for run in &mut runs {
@@ -324,7 +393,8 @@ impl<'s> Verification<'s> {
                 }
                 Some(wanted) => {
                     let message = content::message(parts, &context, None)?;
-                    let fits = self.keys.iter().map(|key| any_fits(key, wanted, &message, candidates));
+                    let fits =
+                        self.keys.iter().map(|key| any_fits(key, wanted, &message, candidates, key_id));
                     Verdict::new(candidates.len(), index, fits)
                 }
             };
@@ -365,7 +435,9 @@ impl<'s> Verification<'s> {
         let alternative = self.alternative;
         let [template] = alternative.signed.as_slice() else { return None };
         let hashed = matches!(alternative.algorithm, Algorithm::Hmac(_) | Algorithm::Digest(_));
-        let whole = alternative.prehash.is_some() || alternative.sort_parts;
+        let whole = alternative.prehash.is_some()
+            || alternative.sort_parts
+            || alternative.signature.wrapped.is_some();
         if !hashed || whole || alternative.body != BodyForm::Wire || alternative.url.ports {
             return None;
         }
@@ -393,7 +465,7 @@ impl<'s> Verification<'s> {
                 Key::Digest { start, secret } => {
                     runs.push(Run { state: start.clone(), key: index, secret: Some(secret) });
                 }
-                Key::Public(_) | Key::Token(_) | Key::JwtMac(_) => {}
+                Key::Public(_) | Key::Roots(_) | Key::Token(_) | Key::JwtMac(_) => {}
             }
         }
         runs
@@ -414,7 +486,9 @@ impl<'s> Verification<'s> {
         let token = sha256(token);
         let matched = self.keys.iter().map(|key| match key {
             Key::Token(expected) => expected.ct_eq(&token),
-            Key::Mac(_) | Key::Digest { .. } | Key::Public(_) | Key::JwtMac(_) => Choice::from(0),
+            Key::Mac(_) | Key::Digest { .. } | Key::Public(_) | Key::Roots(_) | Key::JwtMac(_) => {
+                Choice::from(0)
+            }
         });
         Verdict::new(1, 0, matched)
     }
@@ -443,13 +517,6 @@ impl<'s> Verification<'s> {
         match self.tolerance.map(|tolerance| (tolerance.check(sent, self.now), tolerance)) {
             Some((Err(distance), tolerance)) => Err(jwt::outside(distance, tolerance)),
             Some((Ok(()), _)) | None => Ok(sent),
-        }
-    }
-
-    fn body_sha(&self) -> Sha {
-        match &self.alternative.algorithm {
-            Algorithm::Jwt(JwtForm { body_hash: Some(claim), .. }) => claim.digest,
-            _ => Sha::Sha256,
         }
     }
 
@@ -495,7 +562,7 @@ pub(crate) fn timestamp_text<'t>(
     body: Option<&'t Body<'t>>,
 ) -> Result<Option<Cow<'t, str>>, Rejection> {
     let place = match alternative.timestamp.as_ref().map(|time| &time.source) {
-        None | Some(TimestampSource::Claim(_)) => return Ok(None),
+        None | Some(TimestampSource::Claim(_) | TimestampSource::Parameter(_)) => return Ok(None),
         Some(TimestampSource::Signature) => {
             signature.timestamp.map_or(Place::Absent, |text| Place::Text(Cow::Borrowed(text)))
         }
@@ -519,7 +586,7 @@ pub(crate) fn timestamp_text<'t>(
 
 impl<'s> Work<'s> {
     fn decided(verdict: Verdict) -> Self {
-        Self::Decided { verdict, timestamp: None, body_hash: None }
+        Self::Decided { verdict, timestamp: None, body: BodyProof::default() }
     }
 }
 
@@ -542,9 +609,10 @@ impl SecretSink for Runs<'_> {
 }
 
 /// Whether any of the signatures is any of these public keys'. All are tried.
-fn any_fits(key: &Key, wanted: Use, message: &[u8], candidates: &Candidates) -> Choice {
+fn any_fits(key: &Key, wanted: Use, message: &[u8], candidates: &Candidates, key_id: Option<&str>) -> Choice {
     let Key::Public(keys) = key else { return Choice::from(0) };
-    let pairs = keys.iter().flat_map(|key| candidates.iter().map(move |signature| (key, signature)));
+    let keys = keys.iter().filter(|key| key.answers_to(key_id));
+    let pairs = keys.flat_map(|key| candidates.iter().map(move |signature| (key, signature)));
     let any = pairs.fold(false, |any, (key, signature)| key.verifies(wanted, message, signature) | any);
     Choice::from(u8::from(any))
 }

@@ -98,5 +98,5 @@ pub(super) fn size_or_zero(description: &str, default: &str) -> Value {
 
 /// A place in a delivery.
 pub(super) fn locator(description: &str) -> Value {
-    pattern(description, "^((header|query|form|json):.+|body|signed)(\\|.+)?$")
+    pattern(description, "^((header|query|form|json|claim):.+|body|signed)(\\|.+)?$")
 }

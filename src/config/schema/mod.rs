@@ -3,6 +3,7 @@
 //! It is written by hand beside the reader because its descriptions are what an editor shows while someone types.
 //! The tests hold the two together: every key the reader asks for is here, and no other.
 
+mod jose;
 mod kit;
 mod provider;
 mod route;

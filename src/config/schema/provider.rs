@@ -2,14 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::jose::{http_message, jws, jwt, wrapped};
 use super::kit::{
     boolean, duration, duration_or_zero, list, locator, object, one_of, one_or_many, pattern, text, word,
 };
 use super::route::on_store_error;
 use crate::catalog::CHALLENGE_METHODS;
-use crate::verify::{
-    Algorithm, Alphabet, BodyForm, Encoding, JwtAlgorithm, KeyEncoding, LONGEST_QUESTION, Sha, TimeUnit,
-};
+use crate::verify::{Algorithm, Alphabet, BodyForm, Encoding, KeyEncoding, LONGEST_QUESTION, Sha, TimeUnit};
 
 /// One entry of `providers`.
 pub(super) fn provider() -> Value {
@@ -173,6 +172,8 @@ fn form() -> Vec<(&'static str, Value)> {
             ),
         ),
         ("jwt", jwt()),
+        ("jws", jws()),
+        ("http_message", http_message()),
         (
             "key",
             one_or_many("How the stored secret becomes the key. A list: each that it fits is tried.", key),
@@ -182,7 +183,7 @@ fn form() -> Vec<(&'static str, Value)> {
             one_or_many(
                 "The signed bytes. A list: any of them may fit.",
                 text(
-                    "A template such as `{timestamp}.{body}`; also `{body_sha256_hex}`, `{header:NAME}`, `{pair:NAME}`, `{method}`, `{url}`, `{url_without_query}`, `{target}`, `{path}`, `{query}`, `{query:NAME}`, `{form_sorted}`, `{form:NAME}`, `{json:/pointer}`, `{json_raw:/pointer}`, `{setting:NAME}`, `{secret}`; filters `{body|sha256_hex}`: lower, json_string, json_ascii, crc32, sha256_hex, base64, base64url; `{[…]}` falls away as a whole when a value in it is not there.",
+                    "A template such as `{timestamp}.{body}`; also `{body_sha256_hex}`, `{header:NAME}`, `{pair:NAME}`, `{method}`, `{url}`, `{url_without_query}`, `{target}`, `{path}`, `{query}`, `{query:NAME}`, `{form_sorted}`, `{form:NAME}`, `{json:/pointer}`, `{json_raw:/pointer}`, `{setting:NAME}`, `{jws_headers:MEMBER}`, `{secret}`; filters `{body|sha256_hex}`: lower, json_string, json_ascii, crc32, sha256_hex, base64, base64url; `{[…]}` falls away as a whole when a value in it is not there.",
                 ),
             ),
         ),
@@ -245,6 +246,11 @@ fn signature() -> Value {
             ("query", text("The parameter of the query.")),
             ("form", text("The field of the form.")),
             ("json", pattern("The place in the JSON body.", "^/")),
+            (
+                "body",
+                json!({ "const": true, "description": "The whole body is the signature: a JWT and nothing else." }),
+            ),
+            ("wrapped", wrapped()),
             ("prefix", text("Text that must stand before each signature, such as `sha256=`.")),
             (
                 "encoding",
@@ -267,38 +273,12 @@ fn signature() -> Value {
     );
     if let Some(signature) = signature.as_object_mut() {
         let one = |key: &str| json!({ "required": [key] });
-        signature.insert("oneOf".into(), json!([one("header"), one("query"), one("form"), one("json")]));
+        signature.insert(
+            "oneOf".into(),
+            json!([one("header"), one("query"), one("form"), one("json"), one("body")]),
+        );
     }
     signature
-}
-
-fn jwt() -> Value {
-    let hash = object(
-        "The claim that binds the body.",
-        &["claim"],
-        vec![
-            ("claim", text("Its name.")),
-            ("algorithm", one_of("The digest.", Sha::WORDS, "sha256")),
-            ("encoding", one_of("How it is written.", Encoding::WORDS, "hex")),
-        ],
-    );
-    object(
-        "What the sender's token must be.",
-        &["algorithms"],
-        vec![
-            (
-                "algorithms",
-                list(
-                    "The algorithms it uses; others are refused.",
-                    1,
-                    json!({ "enum": JwtAlgorithm::WORDS }),
-                ),
-            ),
-            ("issuer", text("The required `iss`.")),
-            ("audience", text("A required `aud`.")),
-            ("body_hash", hash),
-        ],
-    )
 }
 
 fn timestamp() -> Value {
@@ -319,6 +299,7 @@ fn timestamp() -> Value {
             ("form", text("The field of the form it stands in.")),
             ("json", pattern("Its place in the signed JSON body.", "^/")),
             ("claim", text("The claim of the JWT, usually `iat`.")),
+            ("parameter", text("The parameter of the HTTP message signature, usually `created`.")),
             ("unit", one_of("How it is written.", TimeUnit::WORDS, "seconds")),
             (
                 "tolerance",

@@ -69,6 +69,23 @@ const MAPPINGS: &[(&str, &str, &str)] = &[
         ", jwt: { body_hash: { % } }",
         "/properties/providers/additionalProperties/properties/jwt/properties/body_hash",
     ),
+    (
+        PROVIDER,
+        ", jwt: { url_hash: { % } }",
+        "/properties/providers/additionalProperties/properties/jwt/properties/url_hash",
+    ),
+    (
+        PROVIDER,
+        ", jwt: { x5c: { % } }",
+        "/properties/providers/additionalProperties/properties/jwt/properties/x5c",
+    ),
+    (PROVIDER, ", jws: { % }", "/properties/providers/additionalProperties/properties/jws"),
+    (PROVIDER, ", http_message: { % }", "/properties/providers/additionalProperties/properties/http_message"),
+    (
+        BARE_PROVIDER,
+        "signature: { wrapped: { % } }",
+        "/properties/providers/additionalProperties/properties/signature/properties/wrapped",
+    ),
     (PROVIDER, ", key: { % }", "/properties/providers/additionalProperties/properties/key/oneOf/0"),
     (PROVIDER, ", body_digest: { % }", "/properties/providers/additionalProperties/properties/body_digest"),
     (PROVIDER, ", url: { % }", "/properties/providers/additionalProperties/properties/url"),
