@@ -346,7 +346,10 @@ impl Draft {
         beside: &str,
         time: Option<&str>,
     ) -> Result<Vec<u8>, SignError> {
-        let key = || alternative.key.decode(secret).map_err(key_error);
+        // The first form that the secret has, as the receiver reads it.
+        let further = || alternative.further_keys.iter().find_map(|form| form.decode(secret).ok());
+        let key =
+            || alternative.key.decode(secret).or_else(|error| further().ok_or(error)).map_err(key_error);
         let message = |key: Option<&[u8]>| self.message(alternative, request, beside, time, key);
         let keyed = match &alternative.algorithm {
             Algorithm::Hmac(sha) => Some((State::hmac(*sha, &key()?), message(None)?)),
