@@ -78,7 +78,7 @@ pub(super) fn read<'n>(at: &Cursor<'n>, shared: &mut Shared<'_>, problems: &mut 
         _ => Mode::Enforce,
     };
     let public_url = public_url(&mut fields);
-    let verify_tokens = verify_tokens(&mut fields, provider.as_deref(), &secrets, shared);
+    let verify_tokens = verify_tokens(&mut fields, provider.as_deref(), &secrets, at, shared);
     fields.finish();
     if problems.len() > before {
         return read;
@@ -291,15 +291,16 @@ fn verify_tokens(
     fields: &mut Fields<'_, '_>,
     provider: Option<&Provider>,
     secrets: &[Listed<'_>],
+    at: &Cursor<'_>,
     shared: &mut Shared<'_>,
 ) -> Vec<Secret> {
     let asks = provider.is_some_and(Provider::asks_for_token);
     let needs_own = provider.is_some_and(Provider::answers_with_token);
     let Some(cursor) = fields.optional("verify_token") else {
         if needs_own {
-            let message = "`verify_token` is missing: this sender's handshake is answered with the token that you agreed on with it; \
-                           write for example `verify_token: env:NAME`";
-            fields.report(message);
+            let message = "without `verify_token` this sender's handshake is not answered, because the answer holds the token \
+                           that you agreed on with it; write for example `verify_token: env:NAME`";
+            at.report(&mut shared.warnings, message);
             return Vec::new();
         }
         return secrets.iter().filter(|_| asks).map(|listed| listed.named.secret.clone()).collect();

@@ -42,6 +42,14 @@ impl Scheme {
         })
     }
 
+    /// Whether its deliveries expire by themselves, as JWTs and HTTP message signatures do.
+    #[must_use]
+    pub fn expires(&self) -> bool {
+        let expiring =
+            |form: &Alternative| matches!(form.algorithm, Algorithm::Jwt(_) | Algorithm::HttpMessage(_));
+        self.alternatives.iter().any(expiring)
+    }
+
     /// Whether the form can be chosen only once the body is there.
     pub(crate) fn needs_body_to_choose(&self) -> bool {
         let mut conditions = self.alternatives.iter().flat_map(|form| &form.when);

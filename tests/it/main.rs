@@ -10,6 +10,7 @@ mod support;
 mod admin;
 mod bodies;
 mod dedupe;
+mod every_sender;
 mod framing;
 mod handshakes;
 mod headers;
