@@ -94,7 +94,8 @@ fn claims(
     let mut claims: Map<String, Value> = own.unwrap_or_default();
     let now = draft.time.seconds();
     for claim in &form.required {
-        claims.entry(claim.as_str()).or_insert(Value::from("1"));
+        let some = if claim == "nbf" { now.into() } else { Value::from("1") };
+        claims.entry(claim.as_str()).or_insert(some);
     }
     claims.insert("iat".to_owned(), now.into());
     claims.insert("exp".to_owned(), now.saturating_add(300).into());
