@@ -58,6 +58,8 @@ mod tests;
 mod tests_jose;
 #[cfg(test)]
 mod tests_message;
+#[cfg(test)]
+mod tests_wycheproof;
 
 pub use claim_path::ClaimPath;
 pub use delivery::Head;
