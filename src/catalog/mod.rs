@@ -12,10 +12,13 @@ mod derive;
 mod derive_inside;
 #[cfg(test)]
 mod handshake_tests;
+mod key_source;
+mod key_url;
 mod provider;
 mod read;
 mod read_challenge;
 mod read_jose;
+mod read_keys;
 mod read_scheme;
 mod run;
 #[cfg(test)]
@@ -25,6 +28,8 @@ mod vectors;
 pub use answer::{AnswerError, AnswerTemplate};
 pub use builtin::{Row, closest, find, names, parse, provider_table, text, vectors_text};
 pub use challenge::{AnswerForm, Challenge, ChallengeAnswer, Expected, LONGEST_ECHO, challenge};
+pub use key_source::{KeyPlace, KeySource, WantedKey};
+pub use key_url::{HostPattern, KeyUrl};
 pub use provider::{Confidence, OnStoreError, Provider, Reply, Retry, SettingError};
 pub use read_challenge::CHALLENGE_METHODS;
 pub use run::{VectorResult, run_vectors};

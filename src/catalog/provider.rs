@@ -6,6 +6,7 @@ use crate::time::Tolerance;
 use crate::verify::{Algorithm, EventSpec, Locator, Scheme};
 
 use super::challenge::Challenge;
+use super::key_source::KeySource;
 
 /// One sender. Made from YAML by [`Provider::read`], by which catalogue files and an operator's own entries are read alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Provider {
     pub methods: Vec<String>,
     /// How it signs.
     pub scheme: Scheme,
+    /// Where it publishes the keys of its signatures; `None` where the operator is given one.
+    pub keys: Option<KeySource>,
     /// What each route has to say beside its secrets, with what it is: a webhook's id, an app's key.
     pub settings: Vec<(String, String)>,
     /// The window for its signed send time; `None` where it signs none.
@@ -93,7 +96,11 @@ impl Provider {
         let unknown = unknown.map(|(name, _)| SettingError::Unknown { name: name.clone() });
         let errors: Vec<_> = missing.chain(unknown).collect();
         if errors.is_empty() {
-            Ok(Self { scheme: self.scheme.with_settings(&value), ..self.clone() })
+            Ok(Self {
+                scheme: self.scheme.with_settings(&value),
+                keys: self.keys.as_ref().map(|keys| keys.with_settings(&value)),
+                ..self.clone()
+            })
         } else {
             Err(errors)
         }

@@ -6,8 +6,10 @@ use crate::verify::{Algorithm, EventSpec, Locator, Scheme, UnknownWord};
 use crate::yaml::{Cursor, Fields, Node, Problems, Value};
 
 use super::defaults;
+use super::key_source::KeySource;
 use super::provider::{Confidence, OnStoreError, Provider, Reply, Retry};
 use super::read_challenge::challenges;
+use super::read_keys::keys;
 use super::read_scheme::scheme;
 
 impl Provider {
@@ -37,7 +39,8 @@ fn read(given: Option<&str>, node: &Node, path: &str, problems: &mut Problems) -
     let notes = fields.texts("notes").unwrap_or_default().into_iter().map(str::to_owned).collect();
     let methods = methods(&mut fields);
     let (scheme, tolerance) = scheme(&mut fields);
-    let settings = settings(&mut fields, &scheme);
+    let keys = keys(&mut fields, &scheme);
+    let settings = settings(&mut fields, &scheme, keys.as_ref());
     let (mut event, id_signed) = event(&mut fields, &scheme);
     event.document = scheme.document().map(str::to_owned);
     let retry = retry(&mut fields);
@@ -63,6 +66,7 @@ fn read(given: Option<&str>, node: &Node, path: &str, problems: &mut Problems) -
         on_store_error: on_store_error.unwrap_or_else(|| defaults::on_store_error(&retry)),
         upstream_timeout,
         scheme,
+        keys,
         settings,
         dedupe: remembers,
         tolerance,
@@ -167,7 +171,7 @@ fn confidence(fields: &mut Fields<'_, '_>) -> Confidence {
 }
 
 /// `settings: { NAME: what it is }`; each has to be signed somewhere, and every one that is signed has to be named.
-fn settings(fields: &mut Fields<'_, '_>, scheme: &Scheme) -> Vec<(String, String)> {
+fn settings(fields: &mut Fields<'_, '_>, scheme: &Scheme, keys: Option<&KeySource>) -> Vec<(String, String)> {
     let mut settings = Vec::new();
     if let Some(cursor) = fields.optional("settings") {
         let problems = fields.problems();
@@ -176,7 +180,7 @@ fn settings(fields: &mut Fields<'_, '_>, scheme: &Scheme) -> Vec<(String, String
             settings.push((entry.key.clone(), meaning.to_owned()));
         }
     }
-    for name in scheme.settings().collect::<Vec<_>>() {
+    for name in scheme.settings().chain(keys.into_iter().flat_map(KeySource::settings)).collect::<Vec<_>>() {
         if !settings.iter().any(|(known, _)| known == name) {
             fields.report(format!(
                 "`{{setting:{name}}}` is used but not explained: write `settings: {{ {name}: what it is }}`"

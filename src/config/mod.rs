@@ -4,6 +4,7 @@
 //! and watching them, stays the caller's business; what to watch is in [`Config::references`].
 
 mod dedupe;
+mod keys;
 mod limits;
 mod listen;
 mod load;

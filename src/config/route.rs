@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::load::Shared;
 use super::secrets::{Listed, is_name};
-use super::{limits, policy, warnings};
+use super::{keys, limits, policy, warnings};
 use crate::catalog::{Provider, defaults};
 use crate::routes::{Host, Mode, PathPattern, Route, Upstream};
 use crate::secret::{NamedSecret, Secret};
@@ -35,6 +35,9 @@ enum Sender {
     Known(Arc<Provider>),
 }
 
+/// What a fetched key is called where a secret has a name.
+const FETCHED: &str = "fetched";
+
 /// What is said of a route that waits for its secret.
 const FIRST_CONTACT: &str = "no secret yet: create the webhook at the sender, whose first request brings it; that is answered here, the rest \
      of the route answers 503. Take the secret from the log or from /api/first-contacts of the admin address and put it here";
@@ -57,7 +60,8 @@ pub(super) fn read<'n>(at: &Cursor<'n>, shared: &mut Shared<'_>, problems: &mut 
     });
     let sender = sender(&mut fields, shared);
     let sender = settings(&mut fields, sender);
-    let secrets = secrets(&mut fields, sender.as_ref(), shared);
+    let fetched = keys::fetched(&mut fields, provider_of(sender.as_ref()), shared);
+    let secrets = secrets(&mut fields, sender.as_ref(), fetched.is_some(), shared);
     let keys = sender.as_ref().and_then(|sender| prepare(sender, &secrets, fields.problems()));
     let provider = match &sender {
         Some(Sender::Known(provider)) => Some(Arc::clone(provider)),
@@ -102,7 +106,13 @@ pub(super) fn read<'n>(at: &Cursor<'n>, shared: &mut Shared<'_>, problems: &mut 
             challenge_methods,
             provider,
             keys: keys?,
-            secret_names: secrets.iter().map(|listed| listed.named.name.clone()).collect(),
+            key_token: fetched.as_ref().and_then(|fetched| fetched.token.clone()),
+            key_source: fetched.as_ref().map(|fetched| fetched.source.clone()),
+            secret_names: if fetched.is_some() {
+                vec![FETCHED.to_owned()]
+            } else {
+                secrets.iter().map(|listed| listed.named.name.clone()).collect()
+            },
             upstream: upstream?,
             tolerance,
             dedupe,
@@ -117,6 +127,13 @@ pub(super) fn read<'n>(at: &Cursor<'n>, shared: &mut Shared<'_>, problems: &mut 
         Some(route)
     })();
     read
+}
+
+fn provider_of(sender: Option<&Sender>) -> Option<&Provider> {
+    match sender {
+        Some(Sender::Known(provider)) => Some(provider),
+        Some(Sender::None) | None => None,
+    }
 }
 
 fn matched(fields: &mut Fields<'_, '_>) -> Option<Match> {
@@ -223,6 +240,7 @@ fn settings(fields: &mut Fields<'_, '_>, sender: Option<Sender>) -> Option<Sende
 fn secrets<'n>(
     fields: &mut Fields<'n, '_>,
     sender: Option<&Sender>,
+    fetches: bool,
     shared: &mut Shared<'_>,
 ) -> Vec<Listed<'n>> {
     let cursor = fields.optional("secrets");
@@ -234,6 +252,7 @@ fn secrets<'n>(
                 "`provider: none` verifies nothing, so secrets would do nothing; take one of the two out";
             cursor.report(fields.problems(), message);
         }
+        (Some(Sender::Known(_)), None) if fetches => {}
         (Some(Sender::Known(provider)), None) => {
             fields.report(format!("`secrets` is missing: without one nothing of `{}` can be verified; write for example `secrets: [env:{}_SECRET]`", provider.name, variable(&provider.name)));
         }

@@ -30,7 +30,7 @@ use crate::verify::{self, Event, Rejection, Verified};
 
 /// Serves the requests of one listener.
 pub(super) struct Exchange {
-    gateway: Arc<Gateway>,
+    pub(super) gateway: Arc<Gateway>,
     options: HttpServerOptions,
     header_limit: u32,
     tls: bool,
@@ -126,10 +126,13 @@ impl Exchange {
         let route = &*request.route;
         self.challenged(session, &request, None, None)?;
 
+        let arrived = clock::monotonic();
         let mut stopwatch = Stopwatch::default();
         let begun = stopwatch.time(|| self.begin_verification(session, &request));
         let mut verification = match begun {
             Ok(verification) => verification,
+            // Without its key a well-formed delivery is a mismatch; the key is fetched once the rest of it is here.
+            Err(Rejection::SignatureMismatch { .. }) if request.live.keys.is_some() => None,
             Err(rejection) => {
                 // Boxed, because hardly any request comes this way.
                 let question = self.challenged_before_refusal(session, live, &request, &rejection, record);
@@ -147,8 +150,22 @@ impl Exchange {
         let body = body.await?;
         self.challenged(session, &request, Some(&body), None)?;
 
-        let verdict = match verification {
-            Some(verification) => {
+        let fetched = match &request.live.keys {
+            Some(keys) if !early_rejection => {
+                let keys = std::sync::Arc::clone(keys);
+                let verifying =
+                    self.verify_with_fetched_keys(session, &request, &keys, &body, arrived, record);
+                // Boxed, because most routes have their keys.
+                Some(Box::pin(verifying).await?)
+            }
+            _ => None,
+        };
+        let early_rejection = record.shadowed();
+        let verdict = match (fetched, verification) {
+            (Some(Some(Ok(verified))), _) => Verdict::Verified(verified),
+            (Some(Some(Err(rejection))), _) => Verdict::Rejected(rejection),
+            (Some(None), _) => Verdict::Unchecked,
+            (None, Some(verification)) => {
                 let head = request.head(session);
                 let verdict = stopwatch.time(|| verification.finish(&head, body.as_slice()));
                 request.live.metrics.verifying(stopwatch.total);
@@ -160,7 +177,7 @@ impl Exchange {
                     (Err(rejection), _) => Verdict::Rejected(rejection),
                 }
             }
-            None => Verdict::Unchecked,
+            (None, None) => Verdict::Unchecked,
         };
         if let Verdict::Verified(verified) = &verdict {
             record.verified(verified.secret_index(), signature_age(verified));
@@ -239,7 +256,7 @@ impl Exchange {
             record.shadow(reason, rejection.to_string());
             return Ok(());
         }
-        if route.keys.is_empty() {
+        if route.keys.is_empty() && route.key_source.is_none() {
             return Err(Ending::refuse(Reason::KeysUnavailable).because("the route has no secret yet"));
         }
         let status = route.provider.as_deref().map_or(reason.status(), |provider| provider.refusal_status);

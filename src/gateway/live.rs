@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::first_contact::{Contact, FirstContacts};
+use super::keys::RouteKeys;
 use super::upstream::{self, Peer};
 use crate::config::Config;
 use crate::metrics::{Metrics, RouteMetrics};
@@ -29,6 +30,8 @@ pub(super) struct RouteLive {
     pub(super) metrics: Arc<RouteMetrics>,
     /// Whether its provider signs the URL or is answered with it, so that the request's origin has to be known.
     pub(super) signs_url: bool,
+    /// Its keys, if they are fetched.
+    pub(super) keys: Option<Arc<RouteKeys>>,
     /// The secrets that first contacts brought, on routes of senders that do so.
     pub(super) first_contacts: Option<Arc<FirstContacts>>,
 }
@@ -50,6 +53,12 @@ impl Live {
                     ),
                     signs_url: provider
                         .is_some_and(|provider| provider.scheme.signs_url() || provider.answers_with_url()),
+                    keys: RouteKeys::new(
+                        route.key_source.as_ref(),
+                        route.key_token.as_ref(),
+                        route.provider.as_ref(),
+                    )
+                    .map(Arc::new),
                     first_contacts: provider.filter(|provider| provider.reveals()).map(|_| Arc::default()),
                 };
                 (route.name.clone(), live)

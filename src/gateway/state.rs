@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use super::body::Buffered;
+use super::keys::Documents;
 use super::live::Live;
 use super::upstream::Pool;
 use crate::dedupe::MemoryStore;
@@ -33,6 +34,7 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Metrics,
     pub(crate) buffered: Arc<Buffered>,
     pub(crate) pool: Pool,
+    pub(super) keys: Arc<Documents>,
     connections: Arc<AtomicUsize>,
     in_flight: AtomicUsize,
     idle: Notify,
@@ -46,6 +48,7 @@ impl Gateway {
         Self {
             live: ArcSwap::from_pointee(live),
             store,
+            keys: Arc::new(Documents::new(metrics.clone())),
             metrics,
             buffered: Arc::default(),
             pool: Pool::new(),

@@ -10,8 +10,8 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncod
 use prometheus_client::metrics::MetricType;
 
 use super::{
-    BUFFERED_BYTES, CONFIG, CONNECTIONS, Family, Gauges, Histogram, Inner, LOG_LINES_DROPPED, Operation,
-    RELOADS, REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT, SECRET_MATCHED, SIGNATURE_AGE_SECONDS,
+    BUFFERED_BYTES, CONFIG, CONNECTIONS, Family, Gauges, Histogram, Inner, KEY_FETCHES, LOG_LINES_DROPPED,
+    Operation, RELOADS, REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT, SECRET_MATCHED, SIGNATURE_AGE_SECONDS,
     STORE_ENTRIES, STORE_ERRORS, STORE_EVICTIONS, STORE_SECONDS, Series, UPSTREAM_SECONDS, VERIFY_SECONDS,
 };
 use crate::admit::Reason;
@@ -104,6 +104,9 @@ impl Scrape {
         let mut reloads = page.family(&RELOADS, MetricType::Counter)?;
         reloads.counter(&[("result", "ok")], load(&self.inner.reloads_ok))?;
         reloads.counter(&[("result", "error")], load(&self.inner.reloads_error))?;
+        let mut fetches = page.family(&KEY_FETCHES, MetricType::Counter)?;
+        fetches.counter(&[("result", "ok")], load(&self.inner.key_fetches_ok))?;
+        fetches.counter(&[("result", "error")], load(&self.inner.key_fetches_error))?;
         let hash = self.inner.config.lock().clone();
         page.family(&CONFIG, MetricType::Info)?.0.encode_info(&[("hash", hash)])?;
         page.family(&LOG_LINES_DROPPED, MetricType::Counter)?.counter(&[], self.gauges.log_lines_dropped)

@@ -57,6 +57,8 @@ const REQUESTS_IN_FLIGHT: Family =
 const CONNECTIONS: Family = Family { name: "connections", meaning: "Connections from senders open now" };
 const RELOADS: Family =
     Family { name: "reloads", meaning: "Configurations loaded (ok) or refused (error), the first included" };
+const KEY_FETCHES: Family =
+    Family { name: "key_fetches", meaning: "Fetches of keys that senders publish: had (ok) or not (error)" };
 const CONFIG: Family = Family { name: "config", meaning: "The configuration in force, by its hash" };
 const LOG_LINES_DROPPED: Family = Family {
     name: "log_lines_dropped",
@@ -132,6 +134,8 @@ struct Inner {
     store_errors: [AtomicU64; Operation::ALL.len()],
     reloads_ok: AtomicU64,
     reloads_error: AtomicU64,
+    key_fetches_ok: AtomicU64,
+    key_fetches_error: AtomicU64,
     config: Mutex<String>,
 }
 
@@ -212,6 +216,8 @@ impl Metrics {
             store_errors: std::array::from_fn(|_| AtomicU64::new(0)),
             reloads_ok: AtomicU64::new(0),
             reloads_error: AtomicU64::new(0),
+            key_fetches_ok: AtomicU64::new(0),
+            key_fetches_error: AtomicU64::new(0),
             config: Mutex::default(),
         }))
     }
@@ -259,6 +265,12 @@ impl Metrics {
     /// A configuration was loaded, or refused.
     pub fn reloaded(&self, ok: bool) {
         let counter = if ok { &self.0.reloads_ok } else { &self.0.reloads_error };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Keys that a sender publishes were fetched, or could not be.
+    pub fn keys_fetched(&self, ok: bool) {
+        let counter = if ok { &self.0.key_fetches_ok } else { &self.0.key_fetches_error };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -107,6 +107,7 @@ fn every_metric_of_the_manual_is_there_with_its_kind_and_labels() {
         ("sealpost_requests_in_flight", "gauge", ""),
         ("sealpost_connections", "gauge", ""),
         ("sealpost_reloads_total", "counter", "result"),
+        ("sealpost_key_fetches_total", "counter", "result"),
         ("sealpost_config_info", "gauge", "hash"),
         ("sealpost_log_lines_dropped_total", "counter", ""),
     ];

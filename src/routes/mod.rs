@@ -19,7 +19,7 @@ pub use table::{Found, RouteTable};
 pub use target::{TargetProblem, path_problem};
 pub use upstream::{Upstream, UpstreamAddress};
 
-use crate::catalog::Provider;
+use crate::catalog::{KeySource, Provider};
 use crate::secret::Secret;
 use crate::time::Tolerance;
 use crate::verify::{Keys, Locator};
@@ -43,6 +43,10 @@ pub struct Route {
     pub provider: Option<Arc<Provider>>,
     /// The prepared secrets.
     pub keys: Keys,
+    /// Where its keys are fetched; `None` where `keys` are all it has.
+    pub key_source: Option<KeySource>,
+    /// The bearer token with which they are fetched.
+    pub key_token: Option<Secret>,
     /// The secrets' names in the order of `keys`: the operator's own, otherwise `0`, `1`, ….
     pub secret_names: Vec<String>,
     /// Where verified requests go.

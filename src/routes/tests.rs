@@ -26,6 +26,8 @@ fn route(name: &str, host: &str, path: &str, upstream: &str) -> Route {
         body: 1 << 20,
         mode: Mode::Enforce,
         public_url: None,
+        key_source: None,
+        key_token: None,
         verify_tokens: Vec::new(),
     }
 }

@@ -112,6 +112,22 @@ impl Keys {
         }
     }
 
+    /// Whether all of them are public keys: what anybody can fetch must never become a shared secret.
+    #[must_use]
+    pub fn are_public(&self) -> bool {
+        self.forms.iter().flatten().all(|key| matches!(key, Key::Public(_)))
+    }
+
+    /// Whether a public key has this id, or none at all, so that it may be the one.
+    #[must_use]
+    pub fn may_have(&self, id: &str) -> bool {
+        let public = self.forms.iter().flatten().filter_map(|key| match key {
+            Key::Public(keys) => Some(keys),
+            _ => None,
+        });
+        public.flatten().any(|key| key.id.as_deref().is_none_or(|known| known == id))
+    }
+
     /// The keys for one form of the scheme.
     pub(crate) fn of_form(&self, index: usize) -> &[Key] {
         self.forms.get(index).map_or(&[], Vec::as_slice)

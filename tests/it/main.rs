@@ -11,6 +11,7 @@ mod admin;
 mod bodies;
 mod dedupe;
 mod every_sender;
+mod fetched_keys;
 mod framing;
 mod handshakes;
 mod headers;

@@ -51,6 +51,7 @@ pub(super) fn provider() -> Value {
         ),
     ];
     keys.append(&mut form);
+    keys.push(("keys", fetched_keys()));
     keys.extend([
         (
             "document",
@@ -310,6 +311,46 @@ fn timestamp() -> Value {
             ),
         ],
     )
+}
+
+fn fetched_keys() -> Value {
+    let named = object(
+        "Keys or certificates at URLs that deliveries name.",
+        &["from", "hosts"],
+        vec![
+            ("from", locator("Where a delivery names its key's URL.")),
+            (
+                "hosts",
+                list(
+                    "The only hosts it may be on, over https.",
+                    1,
+                    pattern(
+                        "A host in lower case. Within a label `*` stands for letters, digits and dashes, `@` for letters and dashes, `#` for digits; the last two labels have no wildcard.",
+                        "^[a-z0-9*@#-]+(\\.[a-z0-9*@#-]+)*\\.[a-z0-9-]+$",
+                    ),
+                ),
+            ),
+            ("prefix", text("What the path begins with.")),
+            ("suffix", text("What the path ends with.")),
+        ],
+    );
+    let mut keys = object(
+        "Where the sender publishes the public keys of its signatures, to be fetched when they are needed. A route with `secrets` uses those instead.",
+        &[],
+        vec![
+            ("jwks", text("One document with all keys, usually a key set; may hold `{setting:NAME}`.")),
+            ("key", text("One document for each key, at an URL with `{key_id}`; may hold `{setting:NAME}`.")),
+            ("certificate", named),
+            ("key_id", locator("Where a delivery names its key. Default: the `kid` of its token.")),
+            ("json", pattern("Where the key stands in a JSON answer that is no key itself.", "^/")),
+            ("auth", one_of("Whether the route's `key_token` is needed.", &["none", "bearer"], "none")),
+        ],
+    );
+    if let Some(keys) = keys.as_object_mut() {
+        let one = |key: &str| json!({ "required": [key] });
+        keys.insert("oneOf".into(), json!([one("jwks"), one("key"), one("certificate")]));
+    }
+    keys
 }
 
 fn conditions() -> Value {

@@ -26,6 +26,19 @@ pub(super) fn route() -> Value {
                 ),
             ),
             (
+                "key_url",
+                text(
+                    "Where the sender's public keys are fetched, instead of where the provider says: a key set (JWKS), an URL with `{key_id}`, or another origin for keys that deliveries name. https, or http on a loopback address.",
+                ),
+            ),
+            (
+                "key_token",
+                super::secret(
+                    "The bearer token with which the sender's keys are fetched, where it wants one.",
+                    false,
+                ),
+            ),
+            (
                 "upstream",
                 pattern(
                     "Where verified requests go: `http://HOST:PORT`, `https://HOST`, `unix:/path/to.sock`. With a path (`http://HOST/in`, `unix:/path/to.sock:/in`) it replaces the matched path, and `/*` appends the rest.",
@@ -85,8 +98,19 @@ pub(super) fn route() -> Value {
     if let Some(route) = route.as_object_mut() {
         let none = json!({ "properties": { "provider": { "const": "none" } }, "required": ["provider"] });
         route.insert("if".into(), none);
-        route.insert("then".into(), json!({ "properties": { "secrets": false } }));
-        route.insert("else".into(), json!({ "required": ["secrets"] }));
+        let nothing = json!({ "secrets": false, "key_url": false, "key_token": false });
+        route.insert("then".into(), json!({ "properties": nothing }));
+        // An own provider may say itself where its keys are.
+        let without_keys = |name: &&str| catalog::find(name).is_some_and(|provider| provider.keys.is_none());
+        let names: Vec<&str> = catalog::names().filter(without_keys).collect();
+        let needs = json!([{ "required": ["secrets"] }, { "required": ["key_url"] }]);
+        route.insert(
+            "else".into(),
+            json!({
+                "if": { "properties": { "provider": { "enum": names } } },
+                "then": { "anyOf": needs }
+            }),
+        );
     }
     route
 }
