@@ -132,7 +132,7 @@ impl KeySource {
     /// The delivery names no key, or one that its sender would not name.
     pub fn wanted(&self, scheme: &Scheme, head: &Head<'_>, body: &[u8]) -> Result<WantedKey, Rejection> {
         let id = match &self.key_id {
-            Some(at) => text(at, head, body),
+            Some(at) => text(at, scheme, head, body),
             None => token_key_id(scheme, head, body),
         };
         let url = match &self.place {
@@ -146,7 +146,8 @@ impl KeySource {
                 url.replace("{key_id}", id)
             }
             KeyPlace::Named { from, hosts, prefix, suffix } => {
-                let named = text(from, head, body).ok_or(malformed("the delivery does not name its key"))?;
+                let named =
+                    text(from, scheme, head, body).ok_or(malformed("the delivery does not name its key"))?;
                 let url: KeyUrl = named.parse().map_err(|_| malformed(ELSEWHERE))?;
                 let pinned = url.is_plain()
                     && hosts.iter().any(|host| host.fits(url.host()))
@@ -166,19 +167,19 @@ impl KeySource {
 
 const ELSEWHERE: &str = "the delivery names a key that is not where its sender publishes them";
 
-fn text(at: &Locator, head: &Head<'_>, body: &[u8]) -> Option<String> {
+fn text(at: &Locator, scheme: &Scheme, head: &Head<'_>, body: &[u8]) -> Option<String> {
     let spec = EventSpec { id: vec![at.clone()], ..EventSpec::default() };
-    verify::event(&spec, head, body).id
+    verify::event(&spec, scheme, head, body).id
 }
 
 /// The `kid` of the token that the first form with one carries; nothing is proven of it.
 fn token_key_id(scheme: &Scheme, head: &Head<'_>, body: &[u8]) -> Option<String> {
     scheme.alternatives.iter().find_map(|form| {
         let found = match &form.signature.location {
-            Location::Header(name) => text(&Locator::Header(name.clone()), head, body),
-            Location::Query(name) => text(&Locator::Query(name.clone()), head, body),
-            Location::Form(name) => text(&Locator::Form(name.clone()), head, body),
-            Location::Json(pointer) => text(&Locator::Json(pointer.clone()), head, body),
+            Location::Header(name) => text(&Locator::Header(name.clone()), scheme, head, body),
+            Location::Query(name) => text(&Locator::Query(name.clone()), scheme, head, body),
+            Location::Form(name) => text(&Locator::Form(name.clone()), scheme, head, body),
+            Location::Json(pointer) => text(&Locator::Json(pointer.clone()), scheme, head, body),
             _ => None,
         };
         // Some senders send the token as the whole body.

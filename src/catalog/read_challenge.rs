@@ -16,11 +16,10 @@ pub(super) fn challenges(fields: &mut Fields<'_, '_>, scheme: &Scheme) -> Vec<Ch
     let problems = fields.problems();
     let challenges: Vec<_> = items.iter().filter_map(|item| challenge(item, problems)).collect();
     let asks = challenges.iter().any(|challenge| challenge.ask.is_some());
-    // Then what is signed is not the text that the templates give, so no delivery could be held against a question.
-    if asks && scheme.alternatives.iter().any(|form| form.prehash.is_some() || form.each.is_some()) {
+    if asks && !Question::suits(scheme) {
         fields.report_at(
             "challenges",
-            "`ask` cannot stand beside a scheme that signs a digest or each element by itself",
+            "`ask` cannot stand beside a scheme that signs a digest, each element by itself or a detached text",
         );
     }
     challenges

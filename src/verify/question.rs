@@ -68,6 +68,16 @@ impl Question {
         asked.is_question()
     }
 
+    /// Whether deliveries of this scheme can be held against questions: what it signs has to be the text that its
+    /// templates give, or a token, and no digest of it, no element by itself and no detached form.
+    #[must_use]
+    pub fn suits(scheme: &Scheme) -> bool {
+        scheme.alternatives.iter().all(|form| {
+            let known = matches!(form.algorithm, Algorithm::Hmac(_) | Algorithm::Jwt(_));
+            is_no_mac(&form.algorithm) || (known && form.prehash.is_none() && form.each.is_none())
+        })
+    }
+
     /// Whether the signature of this delivery could be the answer to a question, so that it proves nothing.
     ///
     /// Exact for whatever the scheme's templates hold, literals included. What cannot be told counts as yes.
