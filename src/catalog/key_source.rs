@@ -1,7 +1,7 @@
 //! Keys that a sender publishes: where they are, and which one a delivery needs. Fetching them is the gateway's.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use crate::verify::{self, EventSpec, Head, Location, Locator, Pointer, Rejection, Scheme};
 
@@ -172,7 +172,7 @@ fn text(at: &Locator, scheme: &Scheme, head: &Head<'_>, body: &[u8]) -> Option<S
     verify::event(&spec, scheme, head, body).id
 }
 
-/// The `kid` of the token that the first form with one carries; nothing is proven of it.
+/// The id of the key that stands beside the signature, or the `kid` of the token; nothing is proven of either.
 fn token_key_id(scheme: &Scheme, head: &Head<'_>, body: &[u8]) -> Option<String> {
     scheme.alternatives.iter().find_map(|form| {
         let found = match &form.signature.location {
@@ -182,6 +182,11 @@ fn token_key_id(scheme: &Scheme, head: &Head<'_>, body: &[u8]) -> Option<String>
             Location::Json(pointer) => text(&Locator::Json(pointer.clone()), scheme, head, body),
             _ => None,
         };
+        if let Some(wrapped) = &form.signature.wrapped {
+            let json = STANDARD.decode(found?).ok()?;
+            let json: serde_json::Value = serde_json::from_slice(&json).ok()?;
+            return json.pointer(&wrapped.key_id.as_ref()?.to_string())?.as_str().map(str::to_owned);
+        }
         // Some senders send the token as the whole body.
         let found = found.or_else(|| std::str::from_utf8(body).ok().map(str::to_owned))?;
         let token = found.strip_prefix(&form.signature.prefix).unwrap_or(&found).trim();
@@ -194,4 +199,74 @@ fn token_key_id(scheme: &Scheme, head: &Head<'_>, body: &[u8]) -> Option<String>
 
 fn malformed(what: &'static str) -> Rejection {
     Rejection::SignatureMalformed { what }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+    use crate::catalog::Provider;
+    use crate::yaml::{self, Problems};
+
+    const FORMS: &str = "name: own\nsignature: SIGNATURE\nalgorithm: ALGORITHM\nkeys: KEYS\n";
+
+    fn wanted(
+        signature: &str,
+        algorithm: &str,
+        keys: &str,
+        headers: &[(&'static str, &str)],
+        body: &str,
+    ) -> Result<(String, Option<String>), &'static str> {
+        let text =
+            FORMS.replace("SIGNATURE", signature).replace("ALGORITHM", algorithm).replace("KEYS", keys);
+        let mut problems = Problems::new();
+        let own = Provider::read(&yaml::parse(&text).unwrap(), "", &mut problems);
+        let own = own.unwrap_or_else(|| panic!("{}", problems.render("own.yaml")));
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().unwrap());
+        }
+        let head = Head { method: "POST", target: "/", origin: None, headers: &map };
+        let wanted = own.keys.as_ref().unwrap().wanted(&own.scheme, &head, body.as_bytes());
+        wanted.map(|wanted| (wanted.url.as_str().to_owned(), wanted.id)).map_err(|rejection| rejection.word())
+    }
+
+    const SIGNED: &str = "ed25519\nsigned: \"{body}\"";
+    const SET: &str = "{ jwks: \"https://a.example/jwks\" }";
+    const ONE: &str = "{ key: \"https://a.example/{key_id}\" }";
+
+    fn set(id: Option<&str>) -> Result<(String, Option<String>), &'static str> {
+        Ok(("https://a.example/jwks".into(), id.map(str::to_owned)))
+    }
+
+    #[test]
+    fn the_key_is_named_by_a_place_of_the_delivery_its_token_or_nothing() {
+        let plain = "{ header: X-Sig }";
+        assert_eq!(wanted(plain, SIGNED, SET, &[("x-sig", "00")], ""), set(None));
+        let named = "{ jwks: \"https://a.example/jwks\", key_id: \"header:X-Key\" }";
+        assert_eq!(wanted(plain, SIGNED, named, &[("x-sig", "00"), ("x-key", "k1")], ""), set(Some("k1")));
+        let jwt = "jwt\njwt: { algorithms: [ES256] }\nunsigned_body: true";
+        let token = "{ header: Authorization, prefix: \"Bearer \" }";
+        // {"alg":"ES256","kid":"k2"}
+        let value = "Bearer eyJhbGciOiJFUzI1NiIsImtpZCI6ImsyIn0.e30.AA";
+        assert_eq!(wanted(token, jwt, SET, &[("authorization", value)], ""), set(Some("k2")));
+        assert_eq!(wanted(token, jwt, SET, &[("authorization", "Bearer x.y.z")], ""), set(None));
+        let wrapped = "{ header: X-Sig, encoding: base64, wrapped: { json: /signature, key_id: /kid } }";
+        // {"kid":"k3","signature":"AA=="}
+        let value = "eyJraWQiOiJrMyIsInNpZ25hdHVyZSI6IkFBPT0ifQ==";
+        let one = wanted(wrapped, SIGNED, ONE, &[("x-sig", value)], "");
+        assert_eq!(one, Ok(("https://a.example/k3".into(), None)));
+    }
+
+    #[test]
+    fn what_names_no_key_is_malformed() {
+        for headers in
+            [&[][..], &[("x-key", "")], &[("x-key", "a/b")], &[("x-key", "a.b")], &[("x-key", "a%2fb")]]
+        {
+            let keys = "{ key: \"https://a.example/{key_id}\", key_id: \"header:X-Key\" }";
+            let found = wanted("{ header: X-Sig }", SIGNED, keys, headers, "");
+            assert_eq!(found, Err("signature_malformed"), "{headers:?}");
+        }
+    }
 }
