@@ -11,7 +11,7 @@ use super::delivery::Head;
 use super::encoding::{self, Bytes};
 use super::jose::malformed;
 use super::jose_form::{BodyHashClaim, JwtForm};
-use super::jwt::{Token, outside};
+use super::jwt::{ClaimSet, outside};
 use super::mac;
 use super::query_hash::query_hash;
 use super::rejection::Rejection;
@@ -31,7 +31,7 @@ pub(crate) struct Claims {
 
 /// Holds the claims against what the sender must say of time, sender, receiver and URL.
 pub(crate) fn check(
-    token: &Token<'_>,
+    token: &ClaimSet,
     form: &JwtForm,
     time: Option<&TimestampForm>,
     tolerance: Option<Tolerance>,
@@ -63,7 +63,7 @@ pub(crate) fn check(
 
 /// `exp` and `nbf`, wherever they are present.
 fn check_lifetime(
-    token: &Token<'_>,
+    token: &ClaimSet,
     form: &JwtForm,
     tolerance: Option<Tolerance>,
     now: UnixTime,
@@ -82,7 +82,7 @@ fn check_lifetime(
 }
 
 /// The claims that bind the token to the URL under which the sender sees this gateway.
-fn check_url(token: &Token<'_>, form: &JwtForm, head: &Head<'_>) -> Result<(), Rejection> {
+fn check_url(token: &ClaimSet, form: &JwtForm, head: &Head<'_>) -> Result<(), Rejection> {
     const ANOTHER: Rejection = malformed("the token is for another URL");
     const UNKNOWN: Rejection = malformed("the URL is signed and the route's public URL is not known");
     let url = || head.origin.map(|origin| format!("{origin}{}", head.target)).ok_or(UNKNOWN);
@@ -109,7 +109,7 @@ fn check_url(token: &Token<'_>, form: &JwtForm, head: &Head<'_>) -> Result<(), R
     Ok(())
 }
 
-fn body_proof(token: &Token<'_>, form: &JwtForm) -> Result<BodyProof, Rejection> {
+fn body_proof(token: &ClaimSet, form: &JwtForm) -> Result<BodyProof, Rejection> {
     let mut proof = BodyProof::default();
     if let Some(claim) = &form.body_hash {
         proof.push(match digest(token, claim)? {
@@ -125,7 +125,7 @@ fn body_proof(token: &Token<'_>, form: &JwtForm) -> Result<BodyProof, Rejection>
     Ok(proof)
 }
 
-fn digest(token: &Token<'_>, claim: &BodyHashClaim) -> Result<Option<Bytes>, Rejection> {
+fn digest(token: &ClaimSet, claim: &BodyHashClaim) -> Result<Option<Bytes>, Rejection> {
     if !token.has(&claim.claim) {
         return Ok(None);
     }
@@ -138,6 +138,7 @@ mod tests {
     use super::*;
     use crate::verify::encoding::encode;
     use crate::verify::jose_form::UrlHashClaim;
+    use crate::verify::jwt::Token;
     use crate::verify::{JwtAlgorithm, Sha};
     use http::HeaderMap;
 
@@ -160,7 +161,7 @@ mod tests {
         let headers = HeaderMap::new();
         let head =
             Head { method: "POST", target: "/a?x=1", origin: Some("https://h.example"), headers: &headers };
-        check(&Token::read(form, &text).unwrap(), form, time, tolerance, at(1000), &head)
+        check(&Token::read(form, &text).unwrap().claims().unwrap(), form, time, tolerance, at(1000), &head)
     }
 
     #[test]

@@ -32,6 +32,10 @@ impl Alternative {
             self.signed.iter().flat_map(Template::leaves).any(|part| matches!(part, Part::JwsHeaders(_)));
         wrong(lists_headers && !detached, "{jws_headers:…} needs algorithm `jws-detached`");
         wrong(
+            lists_headers && self.signature.layout != Layout::Single,
+            "{jws_headers:…} needs a header that holds the JWS alone",
+        );
+        wrong(
             detached && self.signature.encoding != Encoding::Text,
             "a detached JWS is text: leave `encoding` out",
         );

@@ -330,13 +330,12 @@ impl<'s> Verification<'s> {
             return Err(malformed("something stands beside the token that it does not cover"));
         }
         let token = Token::read(form, signature::read_token(signature, text)?)?;
-        let time = self.alternative.timestamp.as_ref();
-        let claims = claims::check(&token, form, time, self.tolerance, self.now, head);
         let verdict = Verdict::new(1, 0, token.matches(form, self.keys, self.now));
         if verdict.matched().is_none() {
             return Err(Rejection::SignatureMismatch { signatures: 1, secrets: self.keys.len() });
         }
-        let claims = claims?;
+        let time = self.alternative.timestamp.as_ref();
+        let claims = claims::check(&token.claims()?, form, time, self.tolerance, self.now, head)?;
         Ok(Work::Decided { verdict, timestamp: claims.timestamp, body: claims.body })
     }
 

@@ -133,6 +133,16 @@ mod tests {
         assert_eq!(trusted(&pki.root, &pki.chain, IN_2026), Some(expected));
     }
 
+    /// The chain that Apple really sends, at a time when all of it was valid.
+    #[test]
+    fn apples_own_chain_is_accepted_while_it_is_valid() {
+        let blocks = crate::verify::der::pems(include_str!("testdata/apple-certificates.pem")).unwrap();
+        let chain: Vec<String> = blocks.iter().map(|(_, der)| BASE64.encode(der)).collect();
+        let root = &blocks[2].1;
+        assert!(trusted(root, &chain, 1_681_312_846).is_some());
+        assert_eq!(trusted(root, &chain, IN_2026), None);
+    }
+
     #[test]
     fn another_root_another_time_another_length_and_a_missing_mark_are_refused() {
         let (good, other) = (pki(&[LEAF], &[BETWEEN]), pki(&[LEAF], &[BETWEEN]));
