@@ -37,6 +37,11 @@ const SENDERS: &str = r#"providers:
     signed: "{json:/Message}"
     unsigned_body: true
     keys: { certificate: { from: "json:/SigningCertURL", hosts: ["sns.@-#.amazonaws.com"], suffix: .pem } }
+  by-certificate:
+    signature: { header: X-Sig, encoding: base64 }
+    algorithm: ecdsa-p256-sha256
+    signed: "{body}"
+    keys: { certificate: { from: "header:X-Cert-Url", hosts: [api.example.com], prefix: /certs/ } }
   in-a-token:
     signature: { header: Authorization, prefix: "Bearer " }
     algorithm: jwt
@@ -240,6 +245,29 @@ fn a_named_key_is_fetched_from_its_senders_host_and_no_other() {
     let forged =
         named(right, "m").body(String::from_utf8(named(right, "m").body).unwrap().replace("\"m\"", "\"n\""));
     assert_eq!(gateway.send(&forged).status, 401);
+    assert_eq!(server.asked(), 1);
+}
+
+#[test]
+fn a_named_certificate_gives_its_key() {
+    use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::default().self_signed(&pair).unwrap().pem();
+    let random = SystemRandom::new();
+    let signer =
+        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pair.serialize_der(), &random).unwrap();
+    let upstream = Upstream::start();
+    let server = KeyServer::start(move |_| Reply::Document(certificate.clone()));
+    let gateway = gateway("by-certificate", &upstream, &[&key_url(&server, "/")]);
+    let signature = STANDARD.encode(signer.sign(&random, b"{}").unwrap());
+    let named = |url: &str| {
+        Request::new("POST", "/r").header("X-Sig", signature.clone()).header("X-Cert-Url", url).body("{}")
+    };
+    assert_eq!(gateway.send(&named("https://api.example.com/certs/CERT-360caa42")).status, 200);
+    assert_eq!(gateway.send(&named("https://api.example.com/certs/CERT-360caa42").body("{ }")).status, 401);
+    for other in ["https://api.example.com/other/CERT", "https://api.example.org/certs/CERT"] {
+        assert_eq!(gateway.send(&named(other)).status, 401, "{other}");
+    }
     assert_eq!(server.asked(), 1);
 }
 
