@@ -32,6 +32,8 @@ fn check_accepts_the_yaml_of_the_readme() {
         &format!("listen: [{{ address: \"127.0.0.1:0\" }}]\n{provider}\n{route}"),
         "README.md, own provider",
     );
+    let keys = blocks.iter().find(|block| block.contains("keys: { jwks")).expect("published keys");
+    accepts(&format!("listen: [{{ address: \"127.0.0.1:0\" }}]\n{keys}"), "README.md, published keys");
 }
 
 #[test]
