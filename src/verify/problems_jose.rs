@@ -51,6 +51,11 @@ impl Alternative {
             self.body_digest.is_some() && (jwt || message),
             "the body's digest stands in the token's own claim (`body_hash`) or in `content-digest`",
         );
+        // Elements are held against their signatures alone, and never against what a token proves of the whole body.
+        wrong(
+            self.each.is_some() && (jwt || message),
+            "under `each` every element carries a plain signature",
+        );
         match &self.algorithm {
             Algorithm::Jwt(form) => self.jwt_problems(form, &mut wrong),
             Algorithm::JwsDetached(form) => {

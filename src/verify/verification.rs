@@ -3,46 +3,42 @@
 use std::borrow::Cow;
 
 use base64::Engine as _;
-use smallvec::{SmallVec, smallvec};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::secret::Secret;
 use crate::time::{Tolerance, UnixTime};
 
 use super::body::{self, Body, Place, locate};
-use super::body_proof::{self, BodyProof};
+use super::body_proof::BodyProof;
 use super::choose::choose;
-use super::claims;
-use super::content::{self, Context, Discard, SecretSink, UrlVariant, url_variants};
+use super::content::{self, Context, Discard, UrlVariant, url_variants};
 use super::delivery::Head;
 use super::detached::{self, Detached};
 use super::encoding::{self, BASE64};
-use super::jose_form::JwtForm;
 use super::json;
-use super::jwt::{self, Token};
+use super::jwt;
 use super::keys::{Key, Keys};
 use super::locator::{Location, Pointer};
-use super::mac::{self, Sink, State, sha256};
-use super::message;
-use super::message_form::MessageForm;
+use super::mac::{self, Sink, sha256};
 use super::public_key::Use;
 use super::rejection::Rejection;
+use super::runs::{self, Runs};
 use super::scheme::{Algorithm, Alternative, BodyForm, Scheme, Sha, TimestampSource};
 use super::signature::{self, Candidates, SignatureText};
 use super::template::Part;
 use super::timestamp;
-use super::verdict::{Verdict, any_equal, any_success};
+use super::verdict::{Verdict, any_success};
 use super::wrapped;
 
 /// A verification under way. Nothing is proven until [`Verification::finish`].
 pub struct Verification<'s> {
     /// The scheme and its keys, while only the body can tell which form it is.
     undecided: Option<(&'s Scheme, &'s Keys)>,
-    alternative: &'s Alternative,
+    pub(super) alternative: &'s Alternative,
     index: usize,
-    keys: &'s [Key],
-    tolerance: Option<Tolerance>,
-    now: UnixTime,
+    pub(super) keys: &'s [Key],
+    pub(super) tolerance: Option<Tolerance>,
+    pub(super) now: UnixTime,
     work: Work<'s>,
 }
 
@@ -57,21 +53,13 @@ pub struct Verified {
 
 /// How much is left to do once the head is known.
 #[expect(clippy::large_enum_variant, reason = "one of them per request, on the stack, moved twice")]
-enum Work<'s> {
+pub(super) enum Work<'s> {
     /// The signature stands in the body, or the signed bytes cannot be had in the order in which they come.
     Whole,
     /// One running hash for each secret, fed with everything up to and including the body so far.
     Running { runs: Runs<'s>, candidates: Candidates, timestamp: Option<UnixTime> },
     /// The head alone decides; the body is only held against a digest, if there is one.
     Decided { verdict: Verdict, timestamp: Option<UnixTime>, body: BodyProof },
-}
-
-/// A running hash, with the secret that a plain digest's template writes.
-struct Run<'s> {
-    state: State,
-    /// The index of the key that it belongs to.
-    key: usize,
-    secret: Option<&'s Secret>,
 }
 
 /// What a template's bytes are held against.
@@ -86,9 +74,6 @@ struct Proofs<'p> {
 
 /// More elements than any sender puts into one delivery.
 const MOST_ELEMENTS: usize = 1024;
-
-/// Two secrets, as during a rotation, need no allocation.
-type Runs<'s> = SmallVec<[Run<'s>; 2]>;
 
 /// Looks at everything that the head alone can decide.
 ///
@@ -302,7 +287,7 @@ impl<'s> Verification<'s> {
             return Ok(Work::Decided { verdict, timestamp, body: BodyProof::default() });
         }
         if let Some((before, after)) = self.around_body() {
-            let mut runs = self.start();
+            let mut runs = runs::start(self.keys);
             content::write(before, &context, &mut runs)?;
             content::write(after, &context, &mut Discard)?;
             return Ok(Work::Running { runs, candidates, timestamp });
@@ -314,52 +299,6 @@ impl<'s> Verification<'s> {
                 .map(|template| content::write(template.parts(), &context, &mut Discard)),
         )?;
         Ok(Work::Whole)
-    }
-
-    fn examine_jwt(
-        &self,
-        form: &JwtForm,
-        text: &str,
-        head: &Head<'_>,
-        body: Option<&Body<'_>>,
-    ) -> Result<Work<'s>, Rejection> {
-        let signature = &self.alternative.signature;
-        if let (true, Location::Json(pointer), Some(body)) = (form.alone, &signature.location, body)
-            && !body_proof::is_alone(body.bytes, pointer)
-        {
-            return Err(malformed("something stands beside the token that it does not cover"));
-        }
-        let token = Token::read(form, signature::read_token(signature, text)?)?;
-        let verdict = Verdict::new(1, 0, token.matches(form, self.keys, self.now));
-        if verdict.matched().is_none() {
-            return Err(Rejection::SignatureMismatch { signatures: 1, secrets: self.keys.len() });
-        }
-        let time = self.alternative.timestamp.as_ref();
-        let claims = claims::check(&token.claims()?, form, time, self.tolerance, self.now, head)?;
-        Ok(Work::Decided { verdict, timestamp: claims.timestamp, body: claims.body })
-    }
-
-    /// Every signature is tried; of those that fit, the first whose time is right counts.
-    fn examine_message(&self, form: &MessageForm, head: &Head<'_>) -> Result<Work<'s>, Rejection> {
-        let signatures = message::read(form, self.alternative.covers_body(), head)?;
-        let body = match self.alternative.covers_body() {
-            true => message::content_digest(head)?,
-            false => BodyProof::default(),
-        };
-        let mut failure =
-            Rejection::SignatureMismatch { signatures: signatures.len(), secrets: self.keys.len() };
-        let mut right = None;
-        for (index, signature) in signatures.iter().enumerate() {
-            let verdict = Verdict::new(signatures.len(), index, signature.matches(self.keys).into_iter());
-            let time = signature.check_time(self.alternative, self.tolerance, self.now);
-            match (verdict.matched(), time) {
-                (Some(_), Ok(timestamp)) => right = right.or(Some((verdict, timestamp))),
-                (Some(_), Err(rejection)) => failure = rejection,
-                (None, _) => {}
-            }
-        }
-        let (verdict, timestamp) = right.ok_or(failure)?;
-        Ok(Work::Decided { verdict, timestamp, body })
     }
 
     /// Computes what every template, URL and key give and compares it with every signature. All are tried.
@@ -378,17 +317,17 @@ impl<'s> Verification<'s> {
                     Verdict::new(1, index, matched.unwrap_or_default().into_iter())
                 }
                 None if self.alternative.prehash.is_some() || self.alternative.sort_parts => {
-                    let mut runs = self.start();
+                    let mut runs = runs::start(self.keys);
                     for run in &mut runs {
                         let message = content::message(parts, &context, run.secret.map(Secret::expose))?;
                         run.state.write(&message);
                     }
-                    Verdict::new(candidates.len(), index, self.compare(runs, candidates))
+                    Verdict::new(candidates.len(), index, runs::compare(runs, self.keys.len(), candidates))
                 }
                 None => {
-                    let mut runs = self.start();
+                    let mut runs = runs::start(self.keys);
                     content::write(parts, &context, &mut runs)?;
-                    Verdict::new(candidates.len(), index, self.compare(runs, candidates))
+                    Verdict::new(candidates.len(), index, runs::compare(runs, self.keys.len(), candidates))
                 }
                 Some(wanted) => {
                     let message = content::message(parts, &context, None)?;
@@ -426,7 +365,7 @@ impl<'s> Verification<'s> {
             };
             content::write(after, &context, &mut runs)?;
         }
-        Ok(Verdict::new(candidates.len(), 0, self.compare(runs, candidates)))
+        Ok(Verdict::new(candidates.len(), 0, runs::compare(runs, self.keys.len(), candidates)))
     }
 
     /// What stands before and after the body, if the signed bytes can be hashed as they come.
@@ -448,37 +387,6 @@ impl<'s> Verification<'s> {
             |part: &Part| part.needs_body() || (*part == Part::Timestamp && self.timestamp_stands_in_body());
         let streams = *body == Part::Body && !before.iter().chain(after).any(late);
         streams.then_some((before, after))
-    }
-
-    fn start(&self) -> Runs<'s> {
-        let mut runs = Runs::new();
-        for (index, key) in self.keys.iter().enumerate() {
-            match key {
-                Key::Mac(states) => {
-                    runs.extend(states.iter().map(|state| Run {
-                        state: state.clone(),
-                        key: index,
-                        secret: None,
-                    }));
-                }
-                Key::Digest { start, secret } => {
-                    runs.push(Run { state: start.clone(), key: index, secret: Some(secret) });
-                }
-                Key::Public(_) | Key::Roots(_) | Key::Token(_) | Key::JwtMac(_) => {}
-            }
-        }
-        runs
-    }
-
-    /// For each secret, whether any of the signatures is its own.
-    fn compare(&self, runs: Runs<'_>, candidates: &Candidates) -> impl Iterator<Item = Choice> + use<> {
-        let mut matched: SmallVec<[Choice; 2]> = smallvec![Choice::from(0); self.keys.len()];
-        for run in runs {
-            if let Some(matched) = matched.get_mut(run.key) {
-                *matched |= any_equal(&run.state.finish(), candidates);
-            }
-        }
-        matched.into_iter()
     }
 
     fn compare_token(&self, token: &[u8]) -> Verdict {
@@ -586,24 +494,6 @@ pub(crate) fn timestamp_text<'t>(
 impl<'s> Work<'s> {
     fn decided(verdict: Verdict) -> Self {
         Self::Decided { verdict, timestamp: None, body: BodyProof::default() }
-    }
-}
-
-impl Sink for Runs<'_> {
-    fn write(&mut self, bytes: &[u8]) {
-        for run in self {
-            run.state.write(bytes);
-        }
-    }
-}
-
-impl SecretSink for Runs<'_> {
-    fn write_secret(&mut self) {
-        for run in self {
-            if let Some(secret) = run.secret {
-                run.state.write(secret.expose());
-            }
-        }
     }
 }
 
