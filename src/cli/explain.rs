@@ -4,9 +4,10 @@ use std::path::Path;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::catalog::Provider;
 use crate::explain::{Explanation, Question, Sender, explain};
 use crate::secret::NamedSecret;
-use crate::verify::Head;
+use crate::verify::{Head, verify};
 
 use super::args::ExplainArguments;
 use super::known::{self, Known, KnownRoute};
@@ -23,14 +24,14 @@ pub(super) fn execute(arguments: &ExplainArguments) -> Outcome {
     settings.extend(route.into_iter().flat_map(|route| route.settings.iter().cloned()));
     let sender = known.provider(name)?;
     let provider = known::with_settings(&sender, &settings)?;
-    let secrets = secrets(arguments, route)?;
+    let secrets = secrets(arguments, route, &provider)?;
     let headers = read_headers(&arguments.headers)?;
     let body = read_body(&arguments.body)?;
     let url = arguments.url.as_deref().or(route.and_then(|route| route.public_url.as_deref()));
     let all = known.all();
     let others: Vec<_> =
         all.iter().map(|other| Sender { name: &other.name, scheme: &other.scheme }).collect();
-    let explanation = explain(&Question {
+    let question = Question {
         sender: Sender { name: &provider.name, scheme: &provider.scheme },
         secrets: &secrets,
         head: Head {
@@ -44,7 +45,8 @@ pub(super) fn execute(arguments: &ExplainArguments) -> Outcome {
         now: time(arguments.now)?,
         other_senders: &others,
         other_secrets: &other_secrets(&known, route),
-    });
+    };
+    let explanation = held_against_questions(explain(&question), &provider, &question);
     if arguments.json {
         print_json(&explanation)?;
     } else {
@@ -53,7 +55,34 @@ pub(super) fn execute(arguments: &ExplainArguments) -> Outcome {
     if explanation.verified { Ok(()) } else { Err(Failure::No) }
 }
 
-fn secrets(arguments: &ExplainArguments, route: Option<&KnownRoute>) -> Result<Vec<NamedSecret>, Failure> {
+/// What anyone can have signed is refused although it verifies.
+fn held_against_questions(
+    explanation: Explanation,
+    provider: &Provider,
+    question: &Question<'_>,
+) -> Explanation {
+    let refused = explanation.verified.then(|| {
+        let keys = provider.scheme.prepare(question.secrets).ok()?;
+        let (head, body) = (&question.head, question.body);
+        let verified = verify(&provider.scheme, &keys, head, body, question.tolerance, question.now).ok()?;
+        provider.hold_against_questions(&verified, head, body).err()
+    });
+    match refused.flatten() {
+        Some(rejection) => Explanation {
+            verified: false,
+            reason: rejection.word(),
+            detail: rejection.to_string(),
+            ..explanation
+        },
+        None => explanation,
+    }
+}
+
+fn secrets(
+    arguments: &ExplainArguments,
+    route: Option<&KnownRoute>,
+    provider: &Provider,
+) -> Result<Vec<NamedSecret>, Failure> {
     let mut secrets = arguments.secrets.iter().map(known::secret).collect::<Result<Vec<_>, _>>()?;
     if let Some(route) = route {
         secrets.extend(route.secrets.iter().cloned());
@@ -62,9 +91,13 @@ fn secrets(arguments: &ExplainArguments, route: Option<&KnownRoute>) -> Result<V
         }
     }
     if secrets.is_empty() {
-        return Err(Failure::Failed(
-            "there is no secret to verify with; give --secret env:NAME or file:PATH".to_owned(),
-        ));
+        let what = match provider.keys {
+            Some(_) => {
+                "nothing is fetched here; give the sender's published key or key set: --secret file:PATH"
+            }
+            None => "there is no secret to verify with; give --secret env:NAME or file:PATH",
+        };
+        return Err(Failure::Failed(what.to_owned()));
     }
     Ok(secrets)
 }

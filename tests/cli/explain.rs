@@ -80,3 +80,36 @@ fn a_file_that_holds_no_headers_is_told_with_its_line() {
         (Some(1), "sealpost: headers:2: this is not a `Name: value` line\n")
     );
 }
+
+/// A delivery of a text that the sender's handshake would have had signed for anyone.
+#[test]
+fn what_anyone_can_have_signed_does_not_pass_for_a_delivery() {
+    let own = "listen: [{ address: \"127.0.0.1:0\" }]\nroutes: []\nproviders:\n  own:\n    signature: { header: X-Sig }\n    algorithm: hmac-sha256\n    \
+               signed: \"{body}\"\n    challenges: [{ method: GET, when: { \"query:c\": { present: true } }, ask: { pattern: word, longest: 8 }, \
+               answer: { content_type: text/plain, body: \"{hmac_hex:query:c}\" } }]\n";
+    // printf null | openssl dgst -sha256 -hmac whsec-abc123, and the same for {}
+    for (body, mac, reason) in [
+        ("null", "6b368b88adefb7b7246301c062e011736447341022573565ea1318aa9864af5f", "signature_malformed"),
+        ("{}", "b0fb448fd5c3c741c9d9f802dd807b21d68a6f15c3b9f32151e8d4d5ccd99aa1", "verified"),
+    ] {
+        let headers = format!("X-Sig: {mac}\n");
+        let folder = Folder::with(&[
+            ("body", body),
+            ("headers", &headers),
+            ("secret", "whsec-abc123"),
+            ("own.yaml", own),
+        ]);
+        let said = folder
+            .run("explain --config own.yaml --provider own --secret file:secret --headers headers --body body --json")
+            .json();
+        assert_eq!(said["reason"], reason, "{said}");
+    }
+}
+
+#[test]
+fn a_published_key_is_asked_for_where_nothing_is_fetched() {
+    let config = "listen: [{ address: \"127.0.0.1:0\" }]\nroutes:\n  - { name: sns, match: { path: /sns }, provider: aws-sns, upstream: \"http://127.0.0.1:1\" }\n";
+    let folder = Folder::with(&[("body", "{}"), ("headers", "X: y\n"), ("gateway.yaml", config)]);
+    let ended = folder.run("explain --config gateway.yaml --route sns --headers headers --body body");
+    assert!(ended.err.contains("published key"), "{}", ended.err);
+}
