@@ -4,6 +4,8 @@ use http::HeaderName;
 use serde_json::Value;
 use subtle::Choice;
 
+use crate::time::UnixTime;
+
 use super::content::SecretSink;
 use super::delivery::{Head, Single};
 use super::encoding::encode;
@@ -11,8 +13,9 @@ use super::jose::{Compact, header_json, malformed};
 use super::jose_form::{JwsForm, JwsPayload};
 use super::keys::Key;
 use super::rejection::Rejection;
-use super::scheme::{Alternative, Encoding, TimestampSource};
+use super::scheme::{Alternative, Encoding, TimeUnit, TimestampSource};
 use super::template::Part;
+use super::timestamp;
 
 /// More headers than any sender signs.
 const MOST_HEADERS: usize = 32;
@@ -58,6 +61,17 @@ impl<'t> Detached<'t> {
             }
         }
         Ok(Self { compact, encoded })
+    }
+
+    /// The send time in this member of the header.
+    pub(crate) fn time(&self, text: &str, member: &str, unit: TimeUnit) -> Result<UnixTime, Rejection> {
+        let header = header_json(text).ok_or(malformed("the signature's header cannot be read"))?;
+        let value = header.get(member).ok_or(Rejection::TimestampMissing)?;
+        let number = match value {
+            Value::Number(number) => number.to_string(),
+            _ => return Err(Rejection::TimestampMalformed),
+        };
+        timestamp::parse(&number, unit).ok_or(Rejection::TimestampMalformed)
     }
 
     /// What was signed if this was the payload.
@@ -184,6 +198,22 @@ mod tests {
         }
         let carried = format!("{}.AAAA.AAAA", encode(plain.as_bytes(), Encoding::Base64Url));
         assert!(Detached::read(&form(JwsPayload::Plain), &carried).is_err());
+    }
+
+    #[test]
+    fn the_header_may_hold_the_send_time() {
+        let time = |header: &str| {
+            let text = compact(header);
+            let jws = Detached::read(&form(JwsPayload::Encoded), &text).unwrap();
+            jws.time(&text, "ts", TimeUnit::Seconds)
+        };
+        assert_eq!(time(r#"{"alg":"HS256","ts":17}"#), Ok(UnixTime::from_seconds(17).unwrap()));
+        assert_eq!(time(r#"{"alg":"HS256"}"#), Err(Rejection::TimestampMissing));
+        for header in
+            [r#"{"alg":"HS256","ts":"17"}"#, r#"{"alg":"HS256","ts":-1}"#, r#"{"alg":"HS256","ts":1.5}"#]
+        {
+            assert_eq!(time(header), Err(Rejection::TimestampMalformed), "{header}");
+        }
     }
 
     #[test]

@@ -162,8 +162,8 @@ impl Alternative {
                     );
                 }
                 TimestampSource::Parameter(_) => wrong(
-                    !matches!(self.algorithm, Algorithm::HttpMessage(_)),
-                    "a timestamp from a parameter needs algorithm `http-message-signature`",
+                    !matches!(self.algorithm, Algorithm::HttpMessage(_) | Algorithm::JwsDetached(_)),
+                    "a timestamp from a parameter needs algorithm `http-message-signature` or `jws-detached`",
                 ),
             }
             wrong(token_like, "a token signs no time: take `timestamp` out");

@@ -356,7 +356,8 @@ pub enum TimestampSource {
     Json(Pointer),
     /// A claim of the JWT, usually `iat`: a number of seconds or milliseconds, or a text in another unit.
     Claim(String),
-    /// A parameter of the HTTP message signature, usually `created`: a number of seconds.
+    /// A parameter of the HTTP message signature, usually `created`, or a member of a detached JWS's header: a number of
+    /// seconds, in a JWS also of milliseconds.
     Parameter(String),
 }
 

@@ -178,7 +178,7 @@ impl Draft {
                 sign_jose::token(form, alternative, secret, &draft)?
             }
             Algorithm::JwsDetached(form) => {
-                let header = sign_jose::detached_header(form, alternative, secret)?;
+                let header = sign_jose::detached_header(form, alternative, secret, request.timestamp)?;
                 let payload =
                     self.message(alternative, request, &format!("{header}.."), time.as_deref(), None)?;
                 sign_jose::detached(form, alternative, secret, &header, &payload)?

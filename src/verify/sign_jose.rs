@@ -51,6 +51,7 @@ pub(crate) fn detached_header(
     form: &JwsForm,
     alternative: &Alternative,
     secret: &Secret,
+    time: UnixTime,
 ) -> Result<String, SignError> {
     let mut header = Map::new();
     header.insert("alg".to_owned(), algorithm(&form.algorithms, secret)?.word().into());
@@ -60,6 +61,11 @@ pub(crate) fn detached_header(
     }
     for (name, value) in &form.header {
         header.insert(name.clone(), value.clone().into());
+    }
+    if let Some(form) = &alternative.timestamp
+        && let TimestampSource::Parameter(member) = &form.source
+    {
+        header.insert(member.clone(), time_claim(time, form.unit)?);
     }
     for part in alternative.signed.first().into_iter().flat_map(Template::leaves) {
         if let (Part::JwsHeaders(member), Some(TimestampSource::Header(name))) =

@@ -269,8 +269,12 @@ impl<'s> Verification<'s> {
             _ => None,
         };
         let time_text = timestamp_text(alternative, &text, head, body)?;
-        let timestamp = match &time_text {
-            Some(text) if !self.timestamp_stands_in_body() => Some(self.read_timestamp(text)?),
+        let time = alternative.timestamp.as_ref().map(|time| (&time.source, time.unit));
+        let timestamp = match (&time_text, &jws, time) {
+            (Some(text), ..) if !self.timestamp_stands_in_body() => Some(self.read_timestamp(text)?),
+            (None, Some(jws), Some((TimestampSource::Parameter(member), unit))) => {
+                Some(self.within_window(jws.time(signature::only(&text)?, member, unit)?)?)
+            }
             _ => None,
         };
         let context = Context {
@@ -421,6 +425,10 @@ impl<'s> Verification<'s> {
     fn read_timestamp(&self, text: &str) -> Result<UnixTime, Rejection> {
         let unit = self.alternative.timestamp.as_ref().map(|time| time.unit);
         let sent = unit.and_then(|unit| timestamp::parse(text, unit)).ok_or(Rejection::TimestampMalformed)?;
+        self.within_window(sent)
+    }
+
+    fn within_window(&self, sent: UnixTime) -> Result<UnixTime, Rejection> {
         match self.tolerance.map(|tolerance| (tolerance.check(sent, self.now), tolerance)) {
             Some((Err(distance), tolerance)) => Err(jwt::outside(distance, tolerance)),
             Some((Ok(()), _)) | None => Ok(sent),

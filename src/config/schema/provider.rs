@@ -300,7 +300,12 @@ fn timestamp() -> Value {
             ("form", text("The field of the form it stands in.")),
             ("json", pattern("Its place in the signed JSON body.", "^/")),
             ("claim", text("The claim of the JWT, usually `iat`.")),
-            ("parameter", text("The parameter of the HTTP message signature, usually `created`.")),
+            (
+                "parameter",
+                text(
+                    "The parameter of the HTTP message signature, usually `created`, or the member of the detached JWS's header.",
+                ),
+            ),
             ("unit", one_of("How it is written.", TimeUnit::WORDS, "seconds")),
             (
                 "tolerance",
