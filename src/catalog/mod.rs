@@ -30,7 +30,7 @@ pub use builtin::{Row, closest, find, names, parse, provider_table, text, vector
 pub use challenge::{AnswerForm, Challenge, ChallengeAnswer, Expected, LONGEST_ECHO, challenge};
 pub use key_source::{KeyPlace, KeySource, WantedKey};
 pub use key_url::{HostPattern, KeyUrl};
-pub use provider::{Confidence, OnStoreError, Provider, Reply, Retry, SettingError};
+pub use provider::{Confidence, OnStoreError, Provider, Reply, Retry, Setting, SettingError};
 pub use read_challenge::CHALLENGE_METHODS;
 pub use run::{VectorResult, run_vectors};
 pub use vectors::{Expect, Origin, Vector, Vectors};

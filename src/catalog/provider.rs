@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::time::Tolerance;
-use crate::verify::{Algorithm, EventSpec, Locator, Scheme};
+use crate::verify::{Algorithm, EventSpec, Locator, Part, Pointer, Scheme};
 
 use super::challenge::Challenge;
 use super::key_source::KeySource;
@@ -29,8 +29,8 @@ pub struct Provider {
     pub scheme: Scheme,
     /// Where it publishes the keys of its signatures; `None` where the operator is given one.
     pub keys: Option<KeySource>,
-    /// What each route has to say beside its secrets, with what it is: a webhook's id, an app's key.
-    pub settings: Vec<(String, String)>,
+    /// What each route has to say beside its secrets: a webhook's id, an app's key.
+    pub settings: Vec<Setting>,
     /// The window for its signed send time; `None` where it signs none.
     pub tolerance: Option<Tolerance>,
     /// Where its events carry id and type, and the key under which they are remembered.
@@ -55,6 +55,18 @@ pub struct Provider {
     pub challenges: Vec<Challenge>,
     /// Where its events hold what should not be shown in a journal.
     pub redact: Vec<Locator>,
+}
+
+/// Something that a route has to say beside its secrets and that is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name.
+    pub name: String,
+    /// What it is, for people.
+    pub meaning: String,
+    /// Where a delivery says it as well. Whoever only explains a delivery may take it from there; a gateway may not,
+    /// because everybody's deliveries say their own.
+    pub shown_at: Option<Pointer>,
 }
 
 /// Why the settings of a route do not fit its provider.
@@ -86,23 +98,44 @@ impl Provider {
     /// # Errors
     /// Every setting that is missing or that nobody asked for.
     pub fn with_settings(&self, given: &[(String, String)]) -> Result<Self, Vec<SettingError>> {
-        let asked = |name: &str| self.settings.iter().any(|(asked, _)| asked == name);
+        let asked = |name: &str| self.settings.iter().any(|asked| asked.name == name);
         let value =
             |name: &str| given.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone());
-        let missing = self.settings.iter().filter(|(name, _)| value(name).is_none());
-        let missing = missing
-            .map(|(name, meaning)| SettingError::Missing { name: name.clone(), meaning: meaning.clone() });
+        let missing = self.settings.iter().filter(|setting| value(&setting.name).is_none());
+        let missing = missing.map(|setting| SettingError::Missing {
+            name: setting.name.clone(),
+            meaning: setting.meaning.clone(),
+        });
         let unknown = given.iter().filter(|(name, _)| !asked(name));
         let unknown = unknown.map(|(name, _)| SettingError::Unknown { name: name.clone() });
         let errors: Vec<_> = missing.chain(unknown).collect();
         if errors.is_empty() {
             Ok(Self {
-                scheme: self.scheme.with_settings(&value),
+                scheme: self.scheme.with_settings(&|name| value(name).map(Part::Literal)),
                 keys: self.keys.as_ref().map(|keys| keys.with_settings(&value)),
                 ..self.clone()
             })
         } else {
             Err(errors)
+        }
+    }
+}
+
+impl Provider {
+    /// The provider with every setting that is not given taken from the delivery itself, where it is shown there.
+    /// Only for explaining: it says nothing of whose delivery it is.
+    #[must_use]
+    pub fn with_shown_settings(&self, given: &[(String, String)]) -> Self {
+        let not_given = |setting: &&Setting| given.iter().all(|(name, _)| *name != setting.name);
+        let shown = |name: &str| {
+            let setting = self.settings.iter().filter(not_given).find(|setting| setting.name == name)?;
+            setting.shown_at.clone().map(Part::Json)
+        };
+        let settings = self.settings.iter().filter(|setting| shown(&setting.name).is_none());
+        Self {
+            scheme: self.scheme.with_settings(&shown),
+            settings: settings.cloned().collect(),
+            ..self.clone()
         }
     }
 }

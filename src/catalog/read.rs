@@ -7,7 +7,7 @@ use crate::yaml::{Cursor, Fields, Node, Problems, Value};
 
 use super::defaults;
 use super::key_source::KeySource;
-use super::provider::{Confidence, OnStoreError, Provider, Reply, Retry};
+use super::provider::{Confidence, OnStoreError, Provider, Reply, Retry, Setting};
 use super::read_challenge::challenges;
 use super::read_keys::keys;
 use super::read_scheme::scheme;
@@ -171,23 +171,44 @@ fn confidence(fields: &mut Fields<'_, '_>) -> Confidence {
 }
 
 /// `settings: { NAME: what it is }`; each has to be signed somewhere, and every one that is signed has to be named.
-fn settings(fields: &mut Fields<'_, '_>, scheme: &Scheme, keys: Option<&KeySource>) -> Vec<(String, String)> {
+fn settings(fields: &mut Fields<'_, '_>, scheme: &Scheme, keys: Option<&KeySource>) -> Vec<Setting> {
     let mut settings = Vec::new();
     if let Some(cursor) = fields.optional("settings") {
         let problems = fields.problems();
         for entry in cursor.entries(problems).unwrap_or_default() {
-            let meaning = cursor.key(entry).text(problems).unwrap_or_default();
-            settings.push((entry.key.clone(), meaning.to_owned()));
+            settings.extend(setting(&entry.key, &cursor.key(entry), problems));
         }
     }
     for name in scheme.settings().chain(keys.into_iter().flat_map(KeySource::settings)).collect::<Vec<_>>() {
-        if !settings.iter().any(|(known, _)| known == name) {
+        if !settings.iter().any(|known| known.name == name) {
             fields.report(format!(
                 "`{{setting:{name}}}` is used but not explained: write `settings: {{ {name}: what it is }}`"
             ));
         }
     }
     settings
+}
+
+/// What it is, or `{ meaning, shown_at }` where a delivery says it as well.
+fn setting(name: &str, cursor: &Cursor<'_>, problems: &mut Problems) -> Option<Setting> {
+    if let Some(meaning) = cursor.node.as_text() {
+        return Some(Setting { name: name.to_owned(), meaning: meaning.to_owned(), shown_at: None });
+    }
+    let mut fields = cursor.fields(problems)?;
+    let meaning = fields.required_text("meaning", "the id of the webhook").map(str::to_owned);
+    let shown_at = fields
+        .optional("shown_at")
+        .and_then(|cursor| text_as::<crate::verify::Location>(&cursor, fields.problems()));
+    let shown_at = match shown_at {
+        Some(crate::verify::Location::Json(pointer)) => Some(pointer),
+        Some(_) => {
+            fields.report_at("shown_at", "settings are shown in the body: write `json:/POINTER`");
+            None
+        }
+        None => None,
+    };
+    fields.finish();
+    Some(Setting { name: name.to_owned(), meaning: meaning?, shown_at })
 }
 
 fn methods(fields: &mut Fields<'_, '_>) -> Vec<String> {

@@ -23,7 +23,7 @@ pub(super) fn execute(arguments: &ExplainArguments) -> Outcome {
     let mut settings = arguments.settings.clone();
     settings.extend(route.into_iter().flat_map(|route| route.settings.iter().cloned()));
     let sender = known.provider(name)?;
-    let provider = known::with_settings(&sender, &settings)?;
+    let provider = known::with_settings(&sender.with_shown_settings(&settings), &settings)?;
     let secrets = secrets(arguments, route, &provider)?;
     let headers = read_headers(&arguments.headers)?;
     let body = read_body(&arguments.body)?;

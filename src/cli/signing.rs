@@ -32,6 +32,7 @@ pub(super) fn prepare(
     headers: &[(String, String)],
 ) -> Result<Delivery, Failure> {
     let provider = Known::read(signing.config.as_deref())?.provider(&signing.provider)?;
+    let provider = provider.with_shown_settings(&signing.settings);
     let provider = known::with_settings(&provider, &signing.settings)?;
     let named = known::secret(&signing.secret)?;
     let body = match &signing.body {

@@ -1,6 +1,6 @@
 //! Which form of a scheme a delivery has, decided by facts that the provider's documents name.
 
-use super::body::{self, Place, header, locate, query_parameter};
+use super::body::{self, Body, Place, header, locate, query_parameter};
 use super::delivery::Head;
 use super::json;
 use super::rejection::Rejection;
@@ -14,14 +14,20 @@ pub(crate) fn choose<'s>(
 ) -> Result<(usize, &'s Alternative), Rejection> {
     let mut alternatives = scheme.alternatives.iter().enumerate();
     let chosen = alternatives.find(|(_, alternative)| alternative.is_for(head, body));
-    chosen.ok_or_else(|| match scheme.alternatives.first().map(|first| &first.signature.location) {
-        Some(location) if matches!(locate(location, head, None), Place::Absent) => {
-            Rejection::SignatureMissing { at: location.clone() }
+    chosen.ok_or_else(|| match scheme.alternatives.first() {
+        Some(first) if is_missing(first, head, body) => {
+            Rejection::SignatureMissing { at: first.signature.location.clone() }
         }
         _ => Rejection::SignatureMalformed {
             what: "the request has none of the forms in which this sender signs",
         },
     })
+}
+
+/// Whether there is nothing where this form has its signature.
+fn is_missing(form: &Alternative, head: &Head<'_>, body: &[u8]) -> bool {
+    let body = Body::read(form, head, body);
+    matches!(locate(&form.signature.location, head, Some(&body)), Place::Absent)
 }
 
 impl Alternative {

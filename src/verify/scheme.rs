@@ -25,7 +25,7 @@ impl Scheme {
 
     /// The same with the values of its settings in their places; a setting without a value stays.
     #[must_use]
-    pub fn with_settings(&self, value: &dyn Fn(&str) -> Option<String>) -> Self {
+    pub fn with_settings(&self, value: &dyn Fn(&str) -> Option<Part>) -> Self {
         let filled = |form: &Alternative| Alternative {
             signed: form.signed.iter().map(|template| template.with_settings(value)).collect(),
             ..form.clone()

@@ -90,7 +90,7 @@ impl Template {
 
     /// The same with the values of its settings in their places; a setting without a value stays.
     #[must_use]
-    pub fn with_settings(&self, value: &dyn Fn(&str) -> Option<String>) -> Self {
+    pub fn with_settings(&self, value: &dyn Fn(&str) -> Option<Part>) -> Self {
         Self { parts: self.parts.iter().map(|part| part.with_settings(value)).collect() }
     }
 
@@ -101,9 +101,9 @@ impl Template {
 }
 
 impl Part {
-    fn with_settings(&self, value: &dyn Fn(&str) -> Option<String>) -> Self {
+    fn with_settings(&self, value: &dyn Fn(&str) -> Option<Part>) -> Self {
         match self {
-            Self::Setting(name) => value(name).map_or_else(|| self.clone(), Self::Literal),
+            Self::Setting(name) => value(name).unwrap_or_else(|| self.clone()),
             Self::Filtered(part, filters) => {
                 Self::Filtered(Box::new(part.with_settings(value)), filters.clone())
             }

@@ -66,7 +66,7 @@ pub(super) fn provider() -> Value {
             json!({
                 "type": "object",
                 "description": "Values that each route gives under `settings` and that are no secrets, each with what it is; `{setting:NAME}` in a template.",
-                "additionalProperties": { "type": "string" }
+                "additionalProperties": { "oneOf": [{ "type": "string" }, setting()] }
             }),
         ),
         ("event", event()),
@@ -119,6 +119,17 @@ pub(super) fn provider() -> Value {
         );
     }
     provider
+}
+
+fn setting() -> Value {
+    object(
+        "A value that each route gives.",
+        &["meaning"],
+        vec![
+            ("meaning", text("What it is.")),
+            ("shown_at", pattern("Where a delivery says it too, for `sealpost explain`.", "^json:/")),
+        ],
+    )
 }
 
 fn or_off(object: Value) -> Value {

@@ -116,6 +116,11 @@ const MAPPINGS: &[(&str, &str, &str)] = &[
     (PROVIDER, ", retry: { % }", "/properties/providers/additionalProperties/properties/retry"),
     (PROVIDER, ", upstream: { % }", "/properties/providers/additionalProperties/properties/upstream"),
     (PROVIDER, ", dedupe: { % }", "/properties/providers/additionalProperties/properties/dedupe/oneOf/1"),
+    (
+        PROVIDER,
+        ", settings: { x: { % } }",
+        "/properties/providers/additionalProperties/properties/settings/additionalProperties/oneOf/1",
+    ),
     (PROVIDER, ", document: { % }", "/properties/providers/additionalProperties/properties/document"),
     (PROVIDER, ", refusal: { % }", "/properties/providers/additionalProperties/properties/refusal"),
     (PROVIDER, ", reply: { % }", "/properties/providers/additionalProperties/properties/reply"),
