@@ -193,7 +193,7 @@ pub enum Layout {
 /// How a text of named items is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PairsForm {
-    /// What separates the items, usually `,`. Each character is a separator of its own.
+    /// What the sender writes between the items, usually `,`. Reading, each of its characters separates.
     pub separators: String,
     /// What stands between an item's name and its value, usually `=`.
     pub mark: char,

@@ -459,7 +459,7 @@ impl Subject {
 
 fn separator(alternative: &Alternative) -> String {
     match &alternative.signature.layout {
-        Layout::Pairs(pairs) => pairs.separators.chars().take(1).collect(),
+        Layout::Pairs(pairs) => pairs.separators.clone(),
         _ => String::new(),
     }
 }

@@ -155,7 +155,6 @@ SENDERS = [
         workos,
         lambda d: {"WorkOS-Signature": stamped(", ", "v1", unit=1000)(d)},
         signs=False,
-        differs="the SDK wants a space after the comma; sealpost sign writes none",
     ),
     Sender(
         "onfido",
