@@ -37,6 +37,38 @@ fn check_accepts_the_yaml_of_the_readme() {
 }
 
 #[test]
+fn the_worked_example_passes_its_own_vectors_and_is_what_its_configuration_says() {
+    let page = read("docs/provider-language.md");
+    let blocks: Vec<_> = yaml_blocks(&page);
+    let file =
+        blocks.iter().find(|block| block.starts_with("name: harborline\n")).expect("the provider's file");
+    let whole = blocks.iter().find(|block| block.starts_with("listen:")).expect("a whole configuration");
+    let (well, said) = providers_check(file);
+    assert!(well, "{said}");
+    let (well, said) = providers_check(&file.replace(".{timestamp}.", ".{timestamp}:"));
+    assert!(!well && said.contains("signature_mismatch"), "{said}");
+    let secret = file.lines().find_map(|line| line.trim().strip_prefix("secret: ")).expect("a secret");
+    let (well, said) = check_with(whole, &|_| secret.to_owned());
+    assert!(well, "{said}");
+    // The configuration repeats the file's keys; both have to say the same.
+    let keys = file.split("\nvectors:").next().unwrap_or_default();
+    for line in keys.lines().filter(|line| !line.starts_with("name:") && !line.starts_with("docs:")) {
+        assert!(whole.contains(line.trim()), "gateway.yaml of the page lacks {line}");
+    }
+}
+
+/// Runs `sealpost providers check` on a provider's file.
+fn providers_check(text: &str) -> (bool, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("harborline.yaml");
+    fs::write(&file, text).expect("a file can be written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sealpost"));
+    let output = command.args(["providers", "check"]).arg(&file).output().expect("sealpost runs");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
 fn check_refuses_an_example_with_a_mistake() {
     let text =
         fs::read_to_string(root().join("examples/sidecar/gateway.yaml")).expect("an example can be read");
@@ -52,13 +84,18 @@ fn accepts(text: &str, what: &str) {
 
 /// Runs `sealpost check` with every variable set and every file there that `text` refers to.
 fn check(text: &str) -> (bool, String) {
+    check_with(text, &|number| format!("whsec_of_one_trial_only_{number}"))
+}
+
+/// The same with secrets of the caller's making.
+fn check_with(text: &str, secret: &dyn Fn(usize) -> String) -> (bool, String) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let here = format!("{}/", folder.path().display());
     let text = text.replace("/etc/sealpost/", &here).replace("/run/secrets/", &here);
     let mut command = Command::new(env!("CARGO_BIN_EXE_sealpost"));
     let words = text.split(|c: char| c.is_whitespace() || "[]{},\"".contains(c));
     for (number, word) in words.enumerate() {
-        let secret = format!("whsec_of_one_trial_only_{number}");
+        let secret = secret(number);
         if let Some(name) = word.strip_prefix("env:") {
             command.env(name, secret);
         } else if let Some(at) = word.find(&here) {

@@ -105,7 +105,7 @@ impl Row {
     }
 }
 
-fn algorithm(algorithm: &Algorithm) -> String {
+pub(super) fn algorithm(algorithm: &Algorithm) -> String {
     let sha =
         |sha: &crate::verify::Sha| format!("SHA{}", if sha.length() == 20 { 1 } else { sha.length() * 8 });
     match algorithm {

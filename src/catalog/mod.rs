@@ -14,6 +14,7 @@ mod derive_inside;
 mod handshake_tests;
 mod key_source;
 mod key_url;
+pub mod pages;
 mod provider;
 mod read;
 mod read_challenge;
@@ -21,6 +22,7 @@ mod read_jose;
 mod read_keys;
 mod read_scheme;
 mod run;
+pub(crate) mod signed;
 #[cfg(test)]
 mod tests;
 mod vectors;

@@ -151,9 +151,15 @@ pub struct CheckArguments {
 #[command(after_help = "\
 Examples:
   sealpost providers | less
-  sealpost providers stripe
+  sealpost providers stripe                what is signed, the key, retries, handshakes, traps, how sure it is
+  sealpost providers stripe --json
   sealpost providers check                 every vector of the catalogue
-  sealpost providers check acme.yaml       a sender of your own, with its `vectors:` or acme.vectors.yaml beside it")]
+  sealpost providers check acme.yaml       a sender of your own, with its `vectors:` or acme.vectors.yaml beside it
+
+--json gives the sender's file key by key, and beside it
+  defaults   what a route takes over: tolerance, dedupe key and ttl, timeout, refusal, methods
+  summary    the same shape for every sender: forms (proof, algorithm, signature, signed), carries (each header
+             and field), settings, event, retry in seconds, handshakes, and where its vectors come from")]
 pub struct ProvidersArguments {
     /// What to do with them.
     #[command(subcommand)]

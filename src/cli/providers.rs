@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::catalog::pages::Sender;
 use crate::catalog::{self, Provider, Row};
 use crate::yaml::{self, show_duration};
 
@@ -46,35 +47,39 @@ fn list(rows: &[Row]) -> String {
 
 fn describe(provider: &Arc<Provider>) -> String {
     let paint = Paint::stdout();
-    let row = Row::of(provider);
-    let mut facts = vec![
-        ("documents", provider.docs.clone()),
-        ("confidence", format!("{} ({})", provider.confidence.word(), provider.source)),
-        ("proven by", row.proof),
-        ("tolerance", tolerance(provider)),
-        ("event key", row.key),
-        ("remembered", show_duration(provider.dedupe_ttl)),
-        ("timeout", show_duration(provider.upstream_timeout)),
-        ("store error", provider.on_store_error.word().to_owned()),
-        ("refusal", provider.refusal_status.to_string()),
-        ("methods", provider.methods.join(", ")),
-    ];
-    facts.retain(|(_, text)| !text.is_empty());
     let mut out = format!("{} ({})\n\n", paint.strong(&provider.title), provider.name);
-    for (about, text) in facts {
-        out.push_str(&format!("  {}  {text}\n", paint.faint(&format!("{about:<11}"))));
-    }
-    for note in &provider.notes {
-        out.push_str(&format!("\n  * {note}"));
+    let Some(sender) = Sender::find(&provider.name) else { return out };
+    let mut before = "";
+    for (about, text) in sender.facts() {
+        // What is said of the same thing stands below it without its name.
+        let shown = if about == before { "" } else { about };
+        before = about;
+        out.push_str(&format!("  {}  {}\n", paint.faint(&format!("{shown:<11}")), wrapped(&text)));
     }
     if let Some(text) = catalog::text(&provider.name) {
         out.push_str(&format!(
-            "\n\n{}\n\n",
+            "\n{}\n\n",
             paint.strong("In the catalogue (a sender of your own is written like this under `providers:`)")
         ));
         out.extend(text.lines().map(|line| format!("  {line}\n")));
     }
     out
+}
+
+/// A text in lines of a hundred characters, those below the first set in beside it.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + word.chars().count() < 100 => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join(&format!("\n{:15}", ""))
 }
 
 /// The catalogue's own entry, and what follows from it for a route.
@@ -100,14 +105,21 @@ fn as_json(provider: &Provider) -> Value {
     object.insert("title".to_owned(), provider.title.as_str().into());
     object.insert("confidence".to_owned(), provider.confidence.word().into());
     object.insert("defaults".to_owned(), defaults);
+    if let Some(sender) = Sender::find(&provider.name) {
+        object.insert("summary".to_owned(), sender.summary());
+    }
     Value::Object(object)
 }
 
-fn tolerance(provider: &Provider) -> String {
-    match provider.tolerance {
-        Some(tolerance) => {
-            format!("{} past, {} future", show_duration(tolerance.past), show_duration(tolerance.future))
-        }
-        None => "no signed send time".to_owned(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_facts_are_broken_and_set_in() {
+        let long = wrapped(&"word ".repeat(30));
+        assert!(long.lines().all(|line| line.chars().count() <= 115), "{long}");
+        assert!(long.lines().skip(1).all(|line| line.starts_with("               word")), "{long}");
+        assert_eq!(wrapped("one two"), "one two");
     }
 }

@@ -1,7 +1,7 @@
 //! A route's fetched keys: where the provider publishes them, or the route's own `key_url`.
 
 use super::load::Shared;
-use super::signed;
+use crate::catalog::signed;
 use crate::catalog::{KeySource, Provider};
 use crate::secret::Secret;
 use crate::yaml::Fields;

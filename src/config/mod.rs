@@ -14,7 +14,6 @@ mod reference;
 mod route;
 mod schema;
 mod secrets;
-mod signed;
 mod warnings;
 
 #[cfg(test)]
@@ -28,7 +27,7 @@ use ipnet::IpNet;
 
 pub use load::load;
 pub use reference::{Reference, Source};
-pub use schema::schema;
+pub use schema::{language_reference, schema};
 
 use crate::routes::RouteTable;
 use crate::secret::Secret;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{limits, signed};
-use crate::catalog::{OnStoreError, Provider, defaults};
+use super::limits;
+use crate::catalog::{OnStoreError, Provider, defaults, signed};
 use crate::routes::{Dedupe, EventFilter};
 use crate::time::Tolerance;
 use crate::verify::Locator;

@@ -6,9 +6,9 @@ use sha2::{Digest, Sha256};
 
 use super::load::Shared;
 use super::secrets::{Listed, SHORT, SHORTEST};
-use super::signed;
 use crate::catalog::Provider;
 use crate::catalog::defaults::horizon;
+use crate::catalog::signed;
 use crate::routes::{Mode, Route, UpstreamAddress};
 use crate::yaml::{Cursor, Node, Problems, Value, shortened, show_duration, show_size};
 

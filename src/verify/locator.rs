@@ -1,11 +1,13 @@
 //! Where in a delivery a value stands: a header, a query parameter, a form field, a place in the JSON body.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use http::HeaderName;
 
 use super::claim_path::ClaimPath;
+use super::meanings;
 
 /// One place of a delivery from which one text can be read.
 ///
@@ -70,7 +72,7 @@ pub(crate) enum Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocatorError {
     text: String,
-    why: &'static str,
+    why: Cow<'static, str>,
 }
 
 impl Pointer {
@@ -119,10 +121,7 @@ impl FromStr for Location {
 
     fn from_str(text: &str) -> Result<Self, LocatorError> {
         let Some((kind, name)) = text.split_once(':') else {
-            return Err(LocatorError::new(
-                text,
-                "expected header:NAME, query:NAME, form:NAME or json:/POINTER",
-            ));
+            return Err(LocatorError::no_place(text));
         };
         if name.is_empty() {
             return Err(LocatorError::new(text, "the name after the colon is missing"));
@@ -135,7 +134,7 @@ impl FromStr for Location {
             "query" => Ok(Self::Query(name.to_owned())),
             "form" => Ok(Self::Form(name.to_owned())),
             "json" => name.parse().map(Self::Json),
-            _ => Err(LocatorError::new(text, "expected header:NAME, query:NAME, form:NAME or json:/POINTER")),
+            _ => Err(LocatorError::no_place(text)),
         }
     }
 }
@@ -214,8 +213,12 @@ impl fmt::Display for Locator {
 }
 
 impl LocatorError {
-    fn new(text: &str, why: &'static str) -> Self {
-        Self { text: text.to_owned(), why }
+    fn new(text: &str, why: impl Into<Cow<'static, str>>) -> Self {
+        Self { text: text.to_owned(), why: why.into() }
+    }
+
+    fn no_place(text: &str) -> Self {
+        Self::new(text, format!("expected {}", meanings::enumerated(meanings::PLACES, "or")))
     }
 }
 

@@ -26,6 +26,7 @@ mod jwt;
 mod keys;
 mod locator;
 mod mac;
+pub mod meanings;
 mod message;
 mod message_base;
 mod message_form;

@@ -40,7 +40,10 @@ impl Alternative {
     #[must_use]
     pub fn covers_json(&self, pointer: &Pointer) -> bool {
         let signs = |part: &Part| match part {
-            Part::Json(signed) => signed == pointer,
+            Part::Json(signed) => match &self.each {
+                Some(each) => format!("{each}{signed}") == pointer.to_string(),
+                None => signed == pointer,
+            },
             Part::JsonRaw(signed) => pointer.is_within(signed),
             _ => false,
         };

@@ -8,6 +8,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::filter::{self, Filter};
 use super::locator::Pointer;
+use super::meanings;
 use super::scheme::{Encoding, Sha};
 
 /// What a sender signs, such as `{timestamp}.{body}`. Literal braces are doubled: `{{`, `}}`.
@@ -316,13 +317,8 @@ fn placeholder(name: &str) -> Result<Part, TemplateError> {
         (_, Some(("setting", argument))) => Part::Setting(argument.to_owned()),
         (_, Some(("jws_headers", argument))) => Part::JwsHeaders(argument.to_owned()),
         _ => {
-            return Err(TemplateError {
-                why: format!(
-                    "`{{{name}}}` is no placeholder; there are body, body_sha256_hex, timestamp, header:NAME, pair:NAME, \
-                     method, url, url_without_query, target, path, query, query:NAME, form_sorted, form:NAME, json:/POINTER, \
-                     json_raw:/POINTER, setting:NAME and secret"
-                ),
-            });
+            let known = meanings::enumerated(meanings::PLACEHOLDERS, "and");
+            return Err(TemplateError { why: format!("`{{{name}}}` is no placeholder; there are {known}") });
         }
     })
 }

@@ -18,6 +18,36 @@ fn they_are_listed_for_people_and_for_programs() {
 }
 
 #[test]
+fn one_is_described_with_all_that_is_known_of_it() {
+    let folder = Folder::with(&[]);
+    let said = folder.run("providers whatsapp-meta").out;
+    let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "HMAC-SHA256 over the body",
+        "X-Hub-Signature-256",
+        "goes on trying for 7 days",
+        "hub.verify_token",
+        "the library pywa",
+        "published by the sender",
+        "* Non-ASCII text arrives as",
+    ] {
+        assert!(flat.contains(words), "{words}: {said}");
+    }
+    let one = folder.run("providers twilio --json").json();
+    let summary = &one[0]["summary"];
+    assert_eq!((&one[0]["confidence"], &one[0]["name"]), (&"verified".into(), &"twilio".into()));
+    assert!(["source", "docs"].iter().all(|key| one[0][key].is_string()), "{one}");
+    assert_eq!(summary["forms"][3]["algorithm"], "hmac-sha1");
+    assert_eq!(summary["forms"][0]["signed"][0], "{url}{form_sorted}");
+    assert_eq!(
+        (&summary["retry"]["never"], &summary["retry"]["timeout_seconds"]),
+        (&true.into(), &15.0.into())
+    );
+    assert!(summary["vectors"]["published"].as_u64() > Some(0), "{summary}");
+    assert!(folder.run("providers --help").out.contains("summary"));
+}
+
+#[test]
 fn an_unknown_one_is_a_usage_error_that_says_what_was_meant() {
     let ended = Folder::with(&[]).run("providers githib");
     assert_eq!(ended.code, Some(2));

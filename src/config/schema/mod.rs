@@ -6,12 +6,15 @@
 mod jose;
 mod kit;
 mod provider;
+mod reference;
 mod route;
 
 #[cfg(test)]
 mod tests;
 
 use serde_json::{Value, json};
+
+pub use reference::language_reference;
 
 use kit::{boolean, count, duration, list, object, one_of, size, text};
 

@@ -8,7 +8,9 @@ use super::kit::{
 };
 use super::route::on_store_error;
 use crate::catalog::CHALLENGE_METHODS;
-use crate::verify::{Algorithm, Alphabet, BodyForm, Encoding, KeyEncoding, LONGEST_QUESTION, Sha, TimeUnit};
+use crate::verify::{
+    Algorithm, Alphabet, BodyForm, Encoding, KeyEncoding, LONGEST_QUESTION, Sha, TimeUnit, meanings,
+};
 
 /// One entry of `providers`.
 pub(super) fn provider() -> Value {
@@ -190,15 +192,7 @@ fn form() -> Vec<(&'static str, Value)> {
             "key",
             one_or_many("How the stored secret becomes the key. A list: each that it fits is tried.", key),
         ),
-        (
-            "signed",
-            one_or_many(
-                "The signed bytes. A list: any of them may fit.",
-                text(
-                    "A template such as `{timestamp}.{body}`; also `{body_sha256_hex}`, `{header:NAME}`, `{pair:NAME}`, `{method}`, `{url}`, `{url_without_query}`, `{target}`, `{path}`, `{query}`, `{query:NAME}`, `{form_sorted}`, `{form:NAME}`, `{json:/pointer}`, `{json_raw:/pointer}`, `{setting:NAME}`, `{jws_headers:MEMBER}`, `{secret}`; filters `{body|sha256_hex}`: lower, json_string, json_ascii, crc32, sha256_hex, base64, base64url; `{[…]}` falls away as a whole when a value in it is not there.",
-                ),
-            ),
-        ),
+        ("signed", one_or_many("The signed bytes. A list: any of them may fit.", text(&template()))),
         (
             "sort_parts",
             boolean("Whether the template's values are put in order before they are joined.", false),
@@ -224,6 +218,18 @@ fn form() -> Vec<(&'static str, Value)> {
         ("url", url),
         ("timestamp", timestamp()),
     ]
+}
+
+/// What is said of a template, with every placeholder and filter there is.
+fn template() -> String {
+    let braced = |(word, _): &meanings::Meaning| format!("`{{{word}}}`");
+    let placeholders: Vec<String> = meanings::PLACEHOLDERS.iter().map(braced).collect();
+    format!(
+        "A template such as `{{timestamp}}.{{body}}`, made of {}; filters `{{body|sha256_hex}}`: {}; `{{[…]}}` falls \
+         away as a whole when a value in it is not there.",
+        placeholders.join(", "),
+        meanings::enumerated(meanings::FILTERS, "and"),
+    )
 }
 
 fn signature() -> Value {

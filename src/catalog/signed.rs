@@ -1,15 +1,15 @@
-//! What a scheme signs, asked from the configuration's side: is this id signed, is there a send time, is it the URL?
+//! What a scheme signs, asked by whoever sets up or describes a route: is this id signed, is there a send time, is the key public?
 
-use crate::catalog::Provider;
+use super::provider::Provider;
 use crate::verify::{Algorithm, Alternative, JwtAlgorithm, Location, Locator, Part, Scheme};
 
 /// Whether every form of the scheme has a signed send time.
-pub(super) fn has_send_time(scheme: &Scheme) -> bool {
+pub(crate) fn has_send_time(scheme: &Scheme) -> bool {
     scheme.alternatives.iter().any(|form| form.timestamp.is_some())
 }
 
 /// Whether all keys are public ones, which are no secrets.
-pub(super) fn has_public_keys(scheme: &Scheme) -> bool {
+pub(crate) fn has_public_keys(scheme: &Scheme) -> bool {
     !scheme.alternatives.is_empty()
         && scheme.alternatives.iter().all(|form| match &form.algorithm {
             Algorithm::Hmac(_) | Algorithm::Digest(_) | Algorithm::Token | Algorithm::Basic => false,
@@ -29,7 +29,7 @@ fn are_public(algorithms: &[JwtAlgorithm]) -> bool {
 /// Whether a captured delivery could carry another value here and still verify.
 ///
 /// Senders that sign nothing (a token in a header) are left out: there every value could be another one.
-pub(super) fn is_unsigned(provider: &Provider, locator: &Locator) -> bool {
+pub(crate) fn is_unsigned(provider: &Provider, locator: &Locator) -> bool {
     if provider.id_signed && provider.event.id.contains(locator) {
         return false;
     }
