@@ -2,7 +2,6 @@
 // A row: `sign` adds headers to a delivery and is marked `signs: false` where the SDK has no function for it; `verify` says
 // true or false or throws; `change` names the header that makes the forgery where it is not a byte of the body.
 import { verifyWebhook as clerk } from "@clerk/backend/webhooks";
-import * as contentful from "@contentful/node-apps-toolkit";
 import * as hygraph from "@hygraph/utils";
 import { signatureHelper as kontent } from "@kontent-ai/webhook-helper";
 import { EventDispatcher } from "@larksuiteoapi/node-sdk";
@@ -135,18 +134,6 @@ export const SENDERS = [
     body: { notifications: [{ message: { object_type: "content_item", action: "published" } }] },
     sign: (d) => ({ "X-Kontent-ai-Signature": kontent.getHashFromString(d.text, SECRET) }),
     verify: (d) => kontent.isValidSignatureFromString(d.text, SECRET, d.headers["x-kontent-ai-signature"]),
-  },
-  {
-    name: "contentful",
-    package: "@contentful/node-apps-toolkit",
-    secret: LONG,
-    body: { sys: { id: "cf1", type: "Entry" } },
-    headers: { "x-contentful-topic": "ContentManagement.Entry.publish" },
-    sign: (d) => {
-      const headers = { "x-contentful-topic": d.headers["x-contentful-topic"] };
-      return contentful.signRequest(LONG, { method: "POST", path: d.target, headers, body: d.text }, Date.now());
-    },
-    verify: (d) => contentful.verifyRequest(LONG, { method: "POST", path: d.target, headers: d.headers, body: d.text }, 30),
   },
   {
     name: "notion",

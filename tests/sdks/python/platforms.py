@@ -6,7 +6,6 @@ import json
 from kit import Delivery, Sender, hexmac, now, refuses
 
 SECRET = "sealpost-sdks-cross-check-secret"
-SIGNKEY = "signkey-prod-0123456789abcdef0123456789abcdef"
 
 
 def elevenlabs(delivery: Delivery):
@@ -103,27 +102,6 @@ def box(delivery: Delivery):
     return WebhooksManager.validate_message(delivery.text, {**BOX, **delivery.headers}, SECRET)
 
 
-def inngest_sign(delivery: Delivery):
-    from inngest._internal.net import sign_request
-
-    return {"X-Inngest-Signature": sign_request(delivery.body, SIGNKEY, now())}
-
-
-def inngest(delivery: Delivery):
-    from inngest._internal import net, server_lib
-
-    said = net.validate_request_sig(
-        body=delivery.body,
-        headers=delivery.headers,
-        mode=server_lib.ServerKind.CLOUD,
-        signing_key=SIGNKEY,
-        signing_key_fallback=None,
-    )
-    if isinstance(said, Exception):
-        raise said
-    return True
-
-
 ONFIDO = {
     "payload": {
         "resource_type": "workflow_run",
@@ -201,5 +179,4 @@ SENDERS = [
         box_sign,
         headers=BOX,
     ),
-    Sender("inngest", "inngest", SIGNKEY, {"event": {"name": "b", "id": "in1"}, "a": 1.0}, inngest, inngest_sign),
 ]

@@ -61,23 +61,6 @@ def sendgrid(delivery: Delivery):
     )
 
 
-def plivo_sign(delivery: Delivery):
-    from plivo.utils.signature_v3 import construct_post_url, get_signature_v3
-
-    nonce = f"{now()}0001"
-    glued = construct_post_url(delivery.url, delivery.form).decode()
-    signature = get_signature_v3(SECRET.encode(), glued, nonce.encode()).decode()
-    return {"X-Plivo-Signature-V3": signature, "X-Plivo-Signature-V3-Nonce": nonce}
-
-
-def plivo(delivery: Delivery):
-    from plivo.utils import validate_v3_signature
-
-    headers = delivery.headers
-    nonce, signature = headers["x-plivo-signature-v3-nonce"], headers["x-plivo-signature-v3"]
-    return validate_v3_signature("POST", delivery.url, nonce, SECRET, signature, delivery.form)
-
-
 def plivo_v2_sign(delivery: Delivery):
     nonce = f"{now()}0002"
     signature = b64mac(SECRET, delivery.url.split("?")[0] + nonce)
@@ -176,7 +159,6 @@ SENDERS = [
         signs=False,
         signing_secret=pem(p256_key()),
     ),
-    Sender("plivo", "plivo", SECRET, urllib.parse.urlencode(CALL), plivo, plivo_sign, content_type=FORM),
     Sender(
         "plivo-v2",
         "plivo",
