@@ -81,7 +81,7 @@ impl Sender {
                 .iter()
                 .filter_map(|entry| Some(code(&format!("{}: {}", entry.key, entry.value.as_text()?))))
                 .collect();
-            text.push_str(&format!(" and {}", list(&headers, "and")));
+            text.push_str(&format!(" and the header {}", list(&headers, "and")));
         }
         text
     }

@@ -8,15 +8,15 @@ use crate::catalog::signed::is_unsigned;
 use crate::verify::Locator;
 
 use super::Sender;
-use super::words::{code, counted, list, places, sentence, span};
+use super::words::{self, code, counted, list, places, sentence, span};
 
 impl Sender {
     /// The event's id and type.
     pub(super) fn names(&self) -> String {
         let event = &self.provider.event;
-        let id = match event.id.as_slice() {
-            [] => "Events carry no id".to_owned(),
-            ids => format!("The event's id is {}", self.first_of(ids)),
+        let (id, whose) = match event.id.as_slice() {
+            [] => ("Events carry no id".to_owned(), "their"),
+            ids => (format!("The event's id is {}", self.first_of(ids)), "its"),
         };
         match event.event_type.as_slice() {
             [] => format!("{id}. Events carry no type, so a route cannot filter by it."),
@@ -48,7 +48,7 @@ impl Sender {
             Locator::AnyOf(any) => {
                 let places: Vec<String> =
                     any.iter().filter(|one| **one != Locator::Body).map(|one| self.place(one)).collect();
-                places.join(" or ")
+                words::places(&places, "or")
             }
             Locator::Json(pointer) if pointer.is_many() => {
                 format!("all {} of the JSON body", code(&pointer.to_string()))

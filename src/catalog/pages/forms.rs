@@ -96,7 +96,7 @@ impl Sender {
             details.push("The values are put in order before they are joined.".to_owned());
         }
         if let Some(sha) = form.prehash {
-            details.push(format!("Signed is the {} of that.", digest(sha)));
+            details.push(format!("The sender takes the {} of that first and signs the digest.", digest(sha)));
         }
         if let Some(body) = &form.body_digest {
             let place = self.location(&body.location);

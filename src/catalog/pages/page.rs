@@ -49,13 +49,6 @@ impl Sender {
             None => format!("Here it stands in the variable {}.", code(&self.variable())),
         };
         steps.push(format!("{key} {place}").trim_end().to_owned());
-        if self.provider.reveals() {
-            steps.push(
-                "Its first contact brings the secret. Begin with `secrets: []`, take the secret from the gateway's log or its \
-                 `/api/routes`, and put it in then."
-                    .to_owned(),
-            );
-        }
         if self.asks_for_token() {
             let variable = code(&self.token_variable());
             steps.push(format!(

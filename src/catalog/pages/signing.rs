@@ -62,7 +62,7 @@ impl Sender {
                         false => "Nothing keeps a copy out.",
                     };
                     format!(
-                        "No send time is signed, so a captured delivery stays valid for as long as the secret does. {kept_out}"
+                        "No send time is signed, so a captured delivery stays valid for as long as the key does. {kept_out}"
                     )
                 }
                 _ => {
