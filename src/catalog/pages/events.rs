@@ -21,7 +21,10 @@ impl Sender {
         match event.event_type.as_slice() {
             [] => format!("{id}. Events carry no type, so a route cannot filter by it."),
             types => {
-                format!("{id}; its type, by which a route's `events` filter, is {}.", self.first_of(types))
+                format!(
+                    "{id}; {whose} type, by which a route's `events` filter, is {}.",
+                    self.first_of(types)
+                )
             }
         }
     }
@@ -246,6 +249,7 @@ mod tests {
         assert!(stripe.contains("by `/id` of the JSON body. That is signed, so"), "{stripe}");
         let gitlab = sender("gitlab").remembered();
         assert!(gitlab.contains("Nothing is signed, so"), "{gitlab}");
+        assert!(sender("asana").names().starts_with("Events carry no id; their type,"));
         assert!(sender("doppler").remembered().contains("nothing is remembered"));
     }
 }

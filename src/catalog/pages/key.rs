@@ -143,6 +143,11 @@ impl Sender {
                 )
             }
             Kind::Password => "Store `user:password`, exactly as it was entered at the sender.".to_owned(),
+            Kind::Secret if self.provider.reveals() => {
+                "The sender's first contact brings the secret. Begin with `secrets: []` on the route, take the secret from the \
+                 gateway's log or from `/api/first-contacts`, and put it in."
+                    .to_owned()
+            }
             Kind::Secret
                 if notes.contains("decoded") || notes.contains("as text") || notes.contains("in full") =>
             {
@@ -246,4 +251,25 @@ fn encoded(encoding: KeyEncoding) -> &'static str {
 /// `bella-baxter` as a part of a variable's name.
 fn upper(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_secret_is_what_this_sender_has_for_one() {
+        let key = |name: &str| Sender::find(name).unwrap().key();
+        assert!(key("asana").contains("Begin with `secrets: []`"), "{}", key("asana"));
+        assert!(!key("asana").contains("as it is shown"), "{}", key("asana"));
+        assert!(
+            key("stripe").ends_with("its characters are the key, nothing is decoded."),
+            "{}",
+            key("stripe")
+        );
+        assert!(key("svix").contains("`whsec_` is taken off, if it is there"), "{}", key("svix"));
+        assert!(key("discord").contains("Discord's public key"), "{}", key("discord"));
+        assert!(key("truelayer").starts_with("There is no secret to store"), "{}", key("truelayer"));
+        assert!(key("gitlab").contains("travels with each delivery, in the header `X-Gitlab-Token`"));
+    }
 }
