@@ -60,36 +60,68 @@ pub(crate) fn write(
     context: &Context<'_>,
     sink: &mut impl SecretSink,
 ) -> Result<(), Rejection> {
-    write_before(parts, None, context, sink)
+    write_between(parts, Sides { before: Beside::Nothing, after: Beside::Nothing }, context, sink)
 }
 
-/// Writes the parts, which stand before the text `after` if nothing else does.
-fn write_before(
+/// Writes parts that stand right before another value, such as the body.
+pub(crate) fn write_before_value(
     parts: &[Part],
-    after: Option<&str>,
     context: &Context<'_>,
     sink: &mut impl SecretSink,
 ) -> Result<(), Rejection> {
+    write_between(parts, Sides { before: Beside::Nothing, after: Beside::Value }, context, sink)
+}
+
+/// Writes parts that stand right behind another value, such as the body.
+pub(crate) fn write_after_value(
+    parts: &[Part],
+    context: &Context<'_>,
+    sink: &mut impl SecretSink,
+) -> Result<(), Rejection> {
+    write_between(parts, Sides { before: Beside::Value, after: Beside::Nothing }, context, sink)
+}
+
+/// What stands right beside a part of a template.
+#[derive(Clone, Copy)]
+enum Beside<'t> {
+    /// The template begins or ends.
+    Nothing,
+    Text(&'t str),
+    Value,
+}
+
+/// What stands on both sides of one part or several.
+#[derive(Clone, Copy)]
+struct Sides<'t> {
+    before: Beside<'t>,
+    after: Beside<'t>,
+}
+
+fn write_between(
+    parts: &[Part],
+    around: Sides<'_>,
+    context: &Context<'_>,
+    sink: &mut impl SecretSink,
+) -> Result<(), Rejection> {
+    let mut before = around.before;
     let mut rest = parts.iter();
     while let Some(part) = rest.next() {
-        let next = match rest.as_slice().first() {
-            Some(Part::Literal(text)) => Some(text.as_str()),
-            Some(_) => None,
-            None => after,
-        };
+        let after = rest.as_slice().first().map_or(around.after, Part::beside);
+        let sides = Sides { before, after };
+        before = part.beside();
         match part {
             Part::Optional(inside) if is_absent(inside, context) => {}
-            Part::Optional(inside) => write_before(inside, next, context, sink)?,
+            Part::Optional(inside) => write_between(inside, sides, context, sink)?,
             Part::Filtered(..) if part.needs_body() && context.body.is_none() => {}
             Part::Filtered(source, filters) => {
                 let mut value = Vec::new();
-                write_part(source, next, context, &mut value)?;
+                write_part(source, sides, context, &mut value)?;
                 for filter in filters {
                     value = filter.apply(&value)?;
                 }
                 sink.write(&value);
             }
-            part => write_part(part, next, context, sink)?,
+            part => write_part(part, sides, context, sink)?,
         }
     }
     Ok(())
@@ -106,8 +138,9 @@ pub(crate) fn message(
     let mut whole = Whole { bytes: Zeroizing::default(), secret };
     if alternative.sort_parts {
         let mut values = Vec::with_capacity(parts.len());
+        let sides = Sides { before: Beside::Value, after: Beside::Value };
         for part in parts {
-            write(std::slice::from_ref(part), context, &mut whole)?;
+            write_between(std::slice::from_ref(part), sides, context, &mut whole)?;
             values.push(std::mem::take(&mut whole.bytes));
         }
         values.sort_unstable_by(|one: &Zeroizing<Vec<u8>>, other| one.as_slice().cmp(other));
@@ -156,6 +189,14 @@ fn is_absent(parts: &[Part], context: &Context<'_>) -> bool {
 }
 
 impl Part {
+    /// What it is to the parts beside it.
+    fn beside(&self) -> Beside<'_> {
+        match self {
+            Self::Literal(text) => Beside::Text(text),
+            _ => Beside::Value,
+        }
+    }
+
     /// Whether the head is not enough to write it.
     pub(crate) fn needs_body(&self) -> bool {
         match self {
@@ -199,7 +240,7 @@ impl SecretSink for Vec<u8> {
 
 fn write_part(
     part: &Part,
-    next: Option<&str>,
+    sides: Sides<'_>,
     context: &Context<'_>,
     sink: &mut impl SecretSink,
 ) -> Result<(), Rejection> {
@@ -222,22 +263,22 @@ fn write_part(
             (None, None) => {}
         },
         Part::Header(name) => match head.single(name) {
-            Single::Once(value) => sink.write(unambiguous(value, next)?),
+            Single::Once(value) => sink.write(unambiguous(value, sides)?),
             Single::Absent => return Err(malformed("a header that is signed is missing")),
             Single::Repeated => return Err(malformed("a header that is signed stands there several times")),
         },
         Part::Pair(name) => match pair(name, context) {
-            Ok(Some(value)) => sink.write(unambiguous(value.as_bytes(), next)?),
+            Ok(Some(value)) => sink.write(unambiguous(value.as_bytes(), sides)?),
             Ok(None) => return Err(malformed("an item of the signature that is signed is missing")),
             Err(_) => {
                 return Err(malformed("an item of the signature that is signed stands there several times"));
             }
         },
         Part::QueryParameter(name) => {
-            sink.write(unambiguous(required(query_parameter(head, name))?.as_bytes(), next)?);
+            sink.write(unambiguous(required(query_parameter(head, name))?.as_bytes(), sides)?);
         }
         // Both are taken apart by the caller.
-        Part::Optional(parts) => write(parts, context, sink)?,
+        Part::Optional(parts) => write_between(parts, sides, context, sink)?,
         Part::Filtered(..) => return Err(malformed("a filter of a filter")),
         Part::Body
         | Part::BodyDigest(..)
@@ -246,14 +287,19 @@ fn write_part(
         | Part::Json(_)
         | Part::JsonRaw(_) => {
             if let Some(body) = context.body {
-                write_body_part(part, body, sink)?;
+                write_body_part(part, sides, body, sink)?;
             }
         }
     }
     Ok(())
 }
 
-fn write_body_part(part: &Part, body: &Body<'_>, sink: &mut impl SecretSink) -> Result<(), Rejection> {
+fn write_body_part(
+    part: &Part,
+    sides: Sides<'_>,
+    body: &Body<'_>,
+    sink: &mut impl SecretSink,
+) -> Result<(), Rejection> {
     match part {
         Part::Body => sink.write(body.bytes),
         Part::BodyDigest(sha, encoding) => {
@@ -266,7 +312,18 @@ fn write_body_part(part: &Part, body: &Body<'_>, sink: &mut impl SecretSink) -> 
             }
         }
         Part::FormField(name) => sink.write(required(body.field(name))?.as_bytes()),
-        Part::Json(pointer) => sink.write(required(body.json(pointer))?.as_bytes()),
+        Part::Json(pointer) => {
+            let value = required(body.json(pointer))?;
+            // Lines are what some senders keep their values apart with; an id that brings lines of its own could be
+            // cut in two ways. Other marks stand in honest values too.
+            if let Beside::Text(next) = sides.after
+                && next.starts_with('\n')
+                && !ends_before(value.as_bytes(), next)
+            {
+                return Err(malformed("a value that is signed holds the lines that separate it from what follows"));
+            }
+            sink.write(value.as_bytes());
+        }
         Part::JsonRaw(pointer) => sink.write(required(body.raw(pointer))?.as_bytes()),
         _ => {}
     }
@@ -292,24 +349,39 @@ fn required(place: Place<'_>) -> Result<std::borrow::Cow<'_, str>, Rejection> {
 /// A value from the head that becomes part of the signed bytes must end where the template says.
 ///
 /// `id` and `1.body` under `{header}.{body}` are the same bytes as `id.1` and `body`: whoever holds one could send
-/// the other. So the text that follows in the template may begin nowhere earlier than right after the value.
-fn unambiguous<'v>(value: &'v [u8], next: Option<&str>) -> Result<&'v [u8], Rejection> {
+/// the other. So the text that follows in the template may begin nowhere earlier than right after the value. Where no
+/// text stands between two values, nothing tells where one ends; there the value is at least no piece of a body.
+fn unambiguous<'v>(value: &'v [u8], sides: Sides<'_>) -> Result<&'v [u8], Rejection> {
     if value.len() > LONGEST_HEADER {
         return Err(malformed("a header that is signed is longer than 256 bytes"));
     }
     if !value.iter().all(|byte| matches!(byte, b' '..=b'~')) {
         return Err(malformed("a header that is signed is not printable ASCII"));
     }
-    let next = next.unwrap_or_default().as_bytes();
+    if let Beside::Text(next) = sides.after
+        && !ends_before(value, next)
+    {
+        return Err(malformed("a header that is signed holds the text that separates it from what follows"));
+    }
+    let touches_value = matches!(sides.before, Beside::Value) || matches!(sides.after, Beside::Value);
+    if touches_value && value.iter().any(|byte| PIECES.contains(byte)) {
+        return Err(malformed("a header that is signed could be a piece of the body"));
+    }
+    Ok(value)
+}
+
+/// What JSON and forms of several fields are made of, and no id, nonce or time.
+const PIECES: &[u8] = b"{}[]\"&";
+
+/// Whether the text that follows begins nowhere earlier than right after the value.
+fn ends_before(value: &[u8], next: &str) -> bool {
+    let next = next.as_bytes();
     let begins_at = |start: usize| {
         let from = value.get(start..).unwrap_or_default();
         let (inside, after) = next.split_at_checked(from.len()).unwrap_or((next, &[]));
         from.starts_with(inside) && next.starts_with(after)
     };
-    if !next.is_empty() && (0..value.len()).any(begins_at) {
-        return Err(malformed("a header that is signed holds the text that separates it from what follows"));
-    }
-    Ok(value)
+    next.is_empty() || !(0..value.len()).any(begins_at)
 }
 
 fn write_url(context: &Context<'_>, target: &str, sink: &mut impl SecretSink) -> Result<(), Rejection> {
@@ -471,6 +543,32 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_touches_another_is_no_piece_of_a_body() {
+        let id = |template: &str, id: &'static str| simple(template, &[("x-id", id)], "{}");
+        let templates =
+            ["{header:x-id}{body}", "{body}{header:x-id}", "{timestamp}{header:x-id}.", "{header:x-id}{[-{path}]}"];
+        for template in templates {
+            assert!(id(template, "Wed, 18 Mar-2026_a+/=:").is_ok(), "{template}");
+            for piece in ["n17{", "}17", "a=1&", "n\"", "[1", "1]"] {
+                assert!(id(template, piece).is_err(), "{template} {piece}");
+            }
+        }
+        assert!(id("{header:x-id}.{body}", "{a}").is_ok(), "text keeps them apart");
+    }
+
+    #[test]
+    fn a_value_of_the_body_holds_no_line_that_ends_it() {
+        let of = |id: &str| {
+            let body = serde_json::json!({ "id": id, "to": "t" }).to_string();
+            simple("id\n{json:/id}\n{[to\n{json:/to}\n]}", &[], &body)
+        };
+        assert_eq!(of("a:b").unwrap(), "id\na:b\nto\nt\n");
+        assert!(of("a\nto\nt").is_err());
+        let long = serde_json::json!({ "text": "two\nlines", "id": 1 }).to_string();
+        assert!(simple("{json:/text}\nid\n{json:/id}", &[], &long).is_ok());
+    }
+
+    #[test]
     fn escapes_are_decoded_only_where_the_sender_does() {
         let headers = HeaderMap::new();
         let head = Head {
@@ -510,7 +608,7 @@ mod tests {
         fn the_separator_stands_first_right_after_the_value(value in "[ab.:]{0,6}", separator in "[ab.:]{1,3}") {
             let joined = format!("{value}{separator}");
             prop_assert_eq!(
-                unambiguous(value.as_bytes(), Some(&separator)).is_ok(),
+                ends_before(value.as_bytes(), &separator),
                 joined.find(&separator) == Some(value.len())
             );
         }

@@ -292,8 +292,8 @@ impl<'s> Verification<'s> {
         }
         if let Some((before, after)) = self.around_body() {
             let mut runs = runs::start(self.keys);
-            content::write(before, &context, &mut runs)?;
-            content::write(after, &context, &mut Discard)?;
+            content::write_before_value(before, &context, &mut runs)?;
+            content::write_after_value(after, &context, &mut Discard)?;
             return Ok(Work::Running { runs, candidates, timestamp });
         }
         any_success(
@@ -367,7 +367,7 @@ impl<'s> Verification<'s> {
                 body: None,
                 url: UrlVariant::AsKnown,
             };
-            content::write(after, &context, &mut runs)?;
+            content::write_after_value(after, &context, &mut runs)?;
         }
         Ok(Verdict::new(candidates.len(), 0, runs::compare(runs, self.keys.len(), candidates)))
     }
