@@ -72,6 +72,8 @@ pub(crate) struct Body<'b> {
     headers: &'b HeaderMap,
     json: Vec<(&'b Pointer, Found<'b>)>,
     raw: Vec<(&'b Pointer, Found<'b>)>,
+    /// Whether something that its scheme reads stands in the JSON twice.
+    twice: bool,
 }
 
 /// What the headers call the body.
@@ -93,20 +95,20 @@ pub(crate) enum Place<'a> {
 impl<'b> Body<'b> {
     /// Reads the JSON values that this form of the scheme names, in one pass; none if it names none.
     pub(crate) fn read(alternative: &'b Alternative, head: &Head<'b>, bytes: &'b [u8]) -> Self {
-        let mut body = Self { bytes, headers: head.headers, json: Vec::new(), raw: Vec::new() };
+        let body = Self { bytes, headers: head.headers, json: Vec::new(), raw: Vec::new(), twice: false };
         let (scalars, raw) = (pointers(alternative), raw_pointers(alternative));
         if scalars.is_empty() && raw.is_empty() {
             return body;
         }
         let document = document(alternative.document.as_deref(), head, bytes);
-        body.json = found(&document, scalars, json::extract);
-        body.raw = found(&document, raw, json::extract_raw);
-        body
+        let (json, one_twice) = found(&document, scalars, json::extract_once);
+        let (raw, other_twice) = found(&document, raw, json::extract_raw_once);
+        Self { json, raw, twice: one_twice || other_twice, ..body }
     }
 
     /// The value at a pointer of the scheme.
     pub(crate) fn json(&self, pointer: &Pointer) -> Place<'_> {
-        one(&self.json, pointer)
+        self.one(&self.json, pointer)
     }
 
     /// Every value at a pointer of the scheme.
@@ -116,7 +118,16 @@ impl<'b> Body<'b> {
 
     /// The bytes of the value at a pointer of the scheme.
     pub(crate) fn raw(&self, pointer: &Pointer) -> Place<'_> {
-        one(&self.raw, pointer)
+        self.one(&self.raw, pointer)
+    }
+
+    fn one<'a>(&self, all: &'a [(&Pointer, Found<'_>)], pointer: &Pointer) -> Place<'a> {
+        match all.iter().find(|(known, _)| *known == pointer).map(|(_, found)| found.as_slice()) {
+            _ if self.twice => Place::Bad("a value that is read on its own stands in the JSON twice"),
+            None | Some([]) => Place::Absent,
+            Some([value]) => Place::Text(Cow::Borrowed(value)),
+            Some(_) => Place::Bad("the body holds several values where one is signed"),
+        }
     }
 
     /// The field of a form body.
@@ -173,34 +184,27 @@ pub(crate) fn document<'b>(field: Option<&str>, head: &Head<'_>, body: &'b [u8])
     }
 }
 
-type Extract = for<'d> fn(&'d [u8], &[&Pointer]) -> Option<Vec<Found<'d>>>;
+type Extract = for<'d> fn(&'d [u8], &[&Pointer]) -> Option<(Vec<Found<'d>>, bool)>;
 
 /// What the pointers find in the document, borrowed from the body where the body is the document.
 fn found<'b>(
     document: &Cow<'b, [u8]>,
     pointers: Vec<&'b Pointer>,
     extract: Extract,
-) -> Vec<(&'b Pointer, Found<'b>)> {
+) -> (Vec<(&'b Pointer, Found<'b>)>, bool) {
     if pointers.is_empty() {
-        return Vec::new();
+        return (Vec::new(), false);
     }
     let found = match document {
         Cow::Borrowed(body) => extract(body, &pointers),
-        Cow::Owned(field) => extract(field, &pointers).map(|all| {
+        Cow::Owned(field) => extract(field, &pointers).map(|(all, twice)| {
             let owned =
                 |found: Found<'_>| found.into_iter().map(|one| Cow::Owned(one.into_owned())).collect();
-            all.into_iter().map(owned).collect()
+            (all.into_iter().map(owned).collect(), twice)
         }),
     };
-    pointers.into_iter().zip(found.unwrap_or_default()).collect()
-}
-
-fn one<'a>(all: &'a [(&Pointer, Found<'_>)], pointer: &Pointer) -> Place<'a> {
-    match all.iter().find(|(known, _)| *known == pointer).map(|(_, found)| found.as_slice()) {
-        None | Some([]) => Place::Absent,
-        Some([value]) => Place::Text(Cow::Borrowed(value)),
-        Some(_) => Place::Bad("the body holds several values where one is signed"),
-    }
+    let (found, twice) = found.unwrap_or_default();
+    (pointers.into_iter().zip(found).collect(), twice)
 }
 
 /// Looks for a text; places in the body count as absent while the body is not there.

@@ -1,6 +1,7 @@
 //! Scalars of a JSON text found by pointer: one pass for all pointers, without building a tree.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -8,6 +9,9 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use super::locator::{Pointer, Step};
+
+/// A `*` that reaches more is no sender's: a stranger's list would cost many times its own length.
+const MOST_FOUND: usize = 64 * 1024;
 
 /// What a pointer found: nothing, one scalar, or with a `*` several, in the text's order.
 pub(crate) type Found<'b> = Vec<Cow<'b, str>>;
@@ -17,22 +21,45 @@ pub(crate) type Found<'b> = Vec<Cow<'b, str>>;
 /// Texts are unescaped, numbers stay as they are written, `null`, lists and objects count as absent.
 /// Of members with the same name the last one counts, as in the JSON parsers of the receivers.
 pub(crate) fn extract<'b>(body: &'b [u8], pointers: &[&Pointer]) -> Option<Vec<Found<'b>>> {
-    walk(body, pointers, scalar)
+    walk(body, pointers, scalar, None)
 }
 
 /// What each pointer finds as [`extract`] does, but any value, as its own bytes.
 pub(crate) fn extract_raw<'b>(body: &'b [u8], pointers: &[&Pointer]) -> Option<Vec<Found<'b>>> {
-    walk(body, pointers, |raw| Some(Cow::Borrowed(raw)))
+    walk(body, pointers, any_value, None)
+}
+
+/// What [`extract`] finds, and whether a member on the way to any of it stands there twice, in whichever letter case.
+///
+/// What is signed by itself must be what the receiver reads, and receivers differ: some take the first of two members,
+/// some take `Amount` for `amount`.
+pub(crate) fn extract_once<'b>(body: &'b [u8], pointers: &[&Pointer]) -> Option<(Vec<Found<'b>>, bool)> {
+    let twice = Cell::new(false);
+    Some((walk(body, pointers, scalar, Some(&twice))?, twice.get()))
+}
+
+/// The same for [`extract_raw`].
+pub(crate) fn extract_raw_once<'b>(
+    body: &'b [u8],
+    pointers: &[&Pointer],
+) -> Option<(Vec<Found<'b>>, bool)> {
+    let twice = Cell::new(false);
+    Some((walk(body, pointers, any_value, Some(&twice))?, twice.get()))
 }
 
 /// What becomes of a value that a pointer leads to.
 type Take = for<'r> fn(&'r str) -> Option<Cow<'r, str>>;
 
-fn walk<'b>(body: &'b [u8], pointers: &[&Pointer], take: Take) -> Option<Vec<Found<'b>>> {
+fn walk<'b>(
+    body: &'b [u8],
+    pointers: &[&Pointer],
+    take: Take,
+    twice: Option<&Cell<bool>>,
+) -> Option<Vec<Found<'b>>> {
     let mut found = vec![Found::new(); pointers.len()];
     let wanted = pointers.iter().enumerate().map(|(slot, pointer)| (slot, pointer.steps())).collect();
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    Walk { wanted, found: &mut found, take }.deserialize(&mut deserializer).ok()?;
+    Walk { wanted, found: &mut found, take, twice }.deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
     Some(found)
 }
@@ -69,6 +96,8 @@ struct Walk<'p, 'o, 'b> {
     wanted: Wanted<'p>,
     found: &'o mut Vec<Found<'b>>,
     take: Take,
+    /// Set where a wanted member stands there twice, if anybody asks.
+    twice: Option<&'o Cell<bool>>,
 }
 
 impl<'b> DeserializeSeed<'b> for Walk<'_, '_, 'b> {
@@ -83,6 +112,9 @@ impl<'b> DeserializeSeed<'b> for Walk<'_, '_, 'b> {
             self.wanted.iter().copied().partition(|(_, steps)| steps.is_empty());
         for (slot, _) in here {
             if let (Some(value), Some(found)) = ((self.take)(raw), self.found.get_mut(slot)) {
+                if found.len() >= MOST_FOUND {
+                    return Err(D::Error::custom("too many values"));
+                }
                 found.push(value);
             }
         }
@@ -90,7 +122,7 @@ impl<'b> DeserializeSeed<'b> for Walk<'_, '_, 'b> {
             return Ok(());
         }
         let mut deserializer = serde_json::Deserializer::from_str(raw);
-        Walk { wanted: deeper, found: self.found, take: self.take }
+        Walk { wanted: deeper, found: self.found, take: self.take, twice: self.twice }
             .deserialize(&mut deserializer)
             .map_err(D::Error::custom)
     }
@@ -105,7 +137,12 @@ impl<'b> Visitor<'b> for Walk<'_, '_, 'b> {
 
     fn visit_map<A: MapAccess<'b>>(self, mut map: A) -> Result<(), A::Error> {
         let before: SmallVec<[usize; 8]> = self.found.iter().map(Vec::len).collect();
-        while let Some(wanted) = map.next_key_seed(Member(&self.wanted))? {
+        let mut seen: SmallVec<[usize; 4]> = SmallVec::new();
+        while let Some((wanted, named)) = map.next_key_seed(Member(&self.wanted))? {
+            if let Some(twice) = self.twice {
+                twice.set(twice.get() || named.iter().any(|slot| seen.contains(slot)));
+                seen.extend(named);
+            }
             if wanted.is_empty() {
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -115,7 +152,7 @@ impl<'b> Visitor<'b> for Walk<'_, '_, 'b> {
                     found.truncate(*length);
                 }
             }
-            map.next_value_seed(Walk { wanted, found: self.found, take: self.take })?;
+            map.next_value_seed(Walk { wanted, found: self.found, take: self.take, twice: self.twice })?;
         }
         Ok(())
     }
@@ -130,7 +167,7 @@ impl<'b> Visitor<'b> for Walk<'_, '_, 'b> {
             let more = if wanted.is_empty() {
                 list.next_element::<IgnoredAny>()?.is_some()
             } else {
-                list.next_element_seed(Walk { wanted, found: self.found, take: self.take })?.is_some()
+                list.next_element_seed(Walk { wanted, found: self.found, take: self.take, twice: self.twice })?.is_some()
             };
             if !more {
                 break;
@@ -164,36 +201,49 @@ impl<'b> Visitor<'b> for Walk<'_, '_, 'b> {
     }
 }
 
-/// Reads a member's name and says what is wanted of its value.
+/// Reads a member's name and says what is wanted of its value, and whose name it is in either letter case.
 struct Member<'w, 'p>(&'w Wanted<'p>);
 
 impl<'b, 'p> DeserializeSeed<'b> for Member<'_, 'p> {
-    type Value = Wanted<'p>;
+    type Value = (Wanted<'p>, SmallVec<[usize; 4]>);
 
-    fn deserialize<D: Deserializer<'b>>(self, deserializer: D) -> Result<Wanted<'p>, D::Error> {
+    fn deserialize<D: Deserializer<'b>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
 impl<'p> Visitor<'_> for Member<'_, 'p> {
-    type Value = Wanted<'p>;
+    type Value = (Wanted<'p>, SmallVec<[usize; 4]>);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a member's name")
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<Wanted<'p>, E> {
-        let wanted = self.0.iter().filter_map(|(slot, steps)| match steps.split_first()? {
-            (Step::Key(key), rest) if key == name => Some((*slot, rest)),
-            _ => None,
-        });
-        Ok(wanted.collect())
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        let mut wanted = Wanted::new();
+        let mut named = SmallVec::new();
+        for (slot, steps) in self.0 {
+            match steps.split_first() {
+                Some((Step::Key(key), rest)) if key.eq_ignore_ascii_case(name) => {
+                    named.push(*slot);
+                    if key == name {
+                        wanted.push((*slot, rest));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok((wanted, named))
     }
 }
 
 /// Whether a pointer's step is this index, written as RFC 6901 wants it: no leading zero.
 fn is_index(key: &str, index: usize) -> bool {
     (key == "0" || !key.starts_with('0')) && !key.starts_with('+') && key.parse() == Ok(index)
+}
+
+fn any_value(raw: &str) -> Option<Cow<'_, str>> {
+    Some(Cow::Borrowed(raw))
 }
 
 fn scalar(raw: &str) -> Option<Cow<'_, str>> {
@@ -234,6 +284,39 @@ mod tests {
         assert_eq!(find(r#"{"id":1,"id":{"a":2}}"#, "/id"), [""; 0]);
         assert_eq!(find(r#"{"a":{"b":1},"a":{"c":2}}"#, "/a/b"), [""; 0]);
         assert_eq!(find(r#"{"i\u0064":7}"#, "/id"), ["7"]);
+    }
+
+    #[test]
+    fn a_member_that_stands_twice_on_the_way_is_noticed() {
+        let pointers: Vec<Pointer> = ["/a/b", "/l/*/c"].map(|text| text.parse().unwrap()).into();
+        let twice = |body: &str| {
+            let pointers: Vec<&Pointer> = pointers.iter().collect();
+            let raw = extract_raw_once(body.as_bytes(), &pointers).unwrap();
+            assert_eq!(raw.1, extract_once(body.as_bytes(), &pointers).unwrap().1);
+            raw.1
+        };
+        for once in
+            [r#"{"a":{"b":1},"l":[{"c":1},{"c":2}],"x":1,"x":2}"#, r#"{"A":{"b":1}}"#, r#"{"a":{"c":1,"c":2}}"#]
+        {
+            assert!(!twice(once), "{once}");
+        }
+        for body in [
+            r#"{"a":{"b":1,"b":2}}"#,
+            r#"{"a":{"b":1},"a":null}"#,
+            r#"{"a":{"b":1,"B":2}}"#,
+            r#"{"A":{},"a":{"b":1}}"#,
+            r#"{"a":{"\u0042":2,"b":1}}"#,
+            r#"{"l":[{"c":1},{"c":2,"C":3}]}"#,
+        ] {
+            assert!(twice(body), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_list_longer_than_any_senders_gives_nothing() {
+        let list = |length: usize| format!("[{}1]", "1,".repeat(length - 1));
+        let found = |length| extract(list(length).as_bytes(), &[&"/*".parse().unwrap()]).map(|found| found[0].len());
+        assert_eq!((found(MOST_FOUND), found(MOST_FOUND + 1)), (Some(MOST_FOUND), None));
     }
 
     #[test]

@@ -395,6 +395,20 @@ fn the_published_deliveries_are_accepted() {
     assert_eq!(delivery.verify(&timed(), &["whsec-abc123"]).unwrap().timestamp(), Some(seconds(NOW)));
 }
 
+/// Receivers that do not mind the letter case would read the other one.
+#[test]
+fn what_is_signed_by_itself_stands_in_the_body_once() {
+    let mut form = Alternative::new(location("header:x-signature"), "{json:/id}".parse().unwrap());
+    form.unsigned_body = true;
+    let scheme = one(form);
+    let delivery = Delivery::signed(&scheme, "secret", HeaderMap::new(), br#"{"id":"1"}"#).unwrap();
+    let word = |body: &[u8]| Delivery { body: body.to_vec(), ..delivery.clone() }.word(&scheme);
+    assert_eq!(word(br#"{"id":"1","more":2}"#), "verified");
+    for body in [&br#"{"id":"2","id":"1"}"#[..], br#"{"id":"1","ID":"2"}"#, br#"{"id":"1","id":null}"#] {
+        assert_eq!(word(body), "signature_malformed", "{}", String::from_utf8_lossy(body));
+    }
+}
+
 #[test]
 fn a_sorted_form_and_a_digest_in_the_query_are_two_forms_of_one_sender() {
     let form = map(&[("content-type", "application/x-www-form-urlencoded")]);

@@ -168,10 +168,15 @@ impl<'s> Verification<'s> {
     /// Every element has to carry its own signature, all of them of one secret.
     fn finish_each(&self, pointer: &Pointer, head: &Head<'_>, body: &[u8]) -> Result<Verified, Rejection> {
         let document = body::document(self.alternative.document.as_deref(), head, body);
-        let elements =
-            json::extract_raw(&document, &[pointer]).and_then(|mut found| found.pop()).unwrap_or_default();
+        let places = [pointer, &pointer.elements()];
+        let (found, twice) = json::extract_raw_once(&document, &places).unwrap_or_default();
+        let [elements, all] = found.try_into().unwrap_or_default();
         if elements.is_empty() || elements.len() > MOST_ELEMENTS {
             return Err(malformed("the body holds no element that could carry a signature, or too many"));
+        }
+        // A `*` passes over elements in which nothing is found, and a receiver may find something in them.
+        if elements.len() != all.len() || twice {
+            return Err(malformed("the body holds elements beside those that carry a signature"));
         }
         let mut all: Option<Verdict> = None;
         for element in &elements {
