@@ -395,6 +395,22 @@ fn the_published_deliveries_are_accepted() {
     assert_eq!(delivery.verify(&timed(), &["whsec-abc123"]).unwrap().timestamp(), Some(seconds(NOW)));
 }
 
+/// `SHA-256(secret + body)` gives away that of the same text with padding and more behind it.
+#[test]
+fn a_digest_that_begins_with_its_secret_is_for_texts_alone() {
+    let digest = |template: &str| {
+        let mut form = Alternative::new(location("header:x-signature"), template.parse().unwrap());
+        form.algorithm = Algorithm::Digest(Sha::Sha256);
+        one(form)
+    };
+    let word = |template: &str, body: &[u8]| {
+        Delivery::signed(&digest(template), "secret", HeaderMap::new(), body).unwrap().word(&digest(template))
+    };
+    assert_eq!(word("{secret}{body}", "{\"\u{e4}\":1}".as_bytes()), "verified");
+    assert_eq!(word("{secret}.{body}", b"{}\x80\0\0,{}"), "signature_malformed");
+    assert_eq!(word("{body}{secret}", b"{}\x80\0\0,{}"), "verified");
+}
+
 /// Receivers that do not mind the letter case would read the other one.
 #[test]
 fn what_is_signed_by_itself_stands_in_the_body_once() {

@@ -25,7 +25,7 @@ use super::rejection::Rejection;
 use super::runs::{self, Runs};
 use super::scheme::{Algorithm, Alternative, BodyForm, Scheme, Sha, TimestampSource};
 use super::signature::{self, Candidates, SignatureText};
-use super::template::Part;
+use super::template::{Part, Template};
 use super::timestamp;
 use super::verdict::{Verdict, any_success};
 use super::wrapped;
@@ -140,6 +140,9 @@ impl<'s> Verification<'s> {
             return self.finish_each(pointer, head, body);
         }
         let bytes = body::signed_form(self.alternative.body, head, body)?;
+        if self.could_be_extended() && std::str::from_utf8(&bytes).is_err() {
+            return Err(malformed("the body is no text, as after something was put behind a signed one"));
+        }
         let body = Body::read(self.alternative, head, &bytes);
         let work = match std::mem::replace(&mut self.work, Work::Whole) {
             Work::Whole => self.examine(head, Some(&body))?,
@@ -396,6 +399,16 @@ impl<'s> Verification<'s> {
             |part: &Part| part.needs_body() || (*part == Part::Timestamp && self.timestamp_stands_in_body());
         let streams = *body == Part::Body && !before.iter().chain(after).any(late);
         streams.then_some((before, after))
+    }
+
+    /// Whether the digest is over the secret and then the body, with no secret behind it. Without the secret one can be made of it for the same
+    /// body with padding and more behind it; the padding begins with a byte that stands in no text.
+    fn could_be_extended(&self) -> bool {
+        let extends = |template: &Template| {
+            let last = template.leaves().filter(|part| matches!(part, Part::Secret | Part::Body)).last();
+            last == Some(&Part::Body)
+        };
+        matches!(self.alternative.algorithm, Algorithm::Digest(_)) && self.alternative.signed.iter().any(extends)
     }
 
     fn compare_token(&self, token: &[u8]) -> Verdict {
