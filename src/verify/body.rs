@@ -13,7 +13,7 @@ use super::json::{self, Found};
 use super::locator::{Location, Pointer};
 use super::multipart;
 use super::rejection::Rejection;
-use super::scheme::{Alternative, BodyForm, TimestampSource};
+use super::scheme::{Alternative, BodyForm, Scheme, TimestampSource};
 use super::template::{Part, Template};
 
 /// A compressed body may grow by this factor. JSON shrinks by less; a bomb by a thousand.
@@ -40,6 +40,13 @@ pub(crate) fn signed_form<'b>(
         b"deflate" => inflate(ZlibDecoder::new(wire), wire.len(), |decoder| decoder.into_inner()),
         _ => Err(UNKNOWN_ENCODING),
     }
+}
+
+/// The body in which names are looked for: without its `Content-Encoding` where any form of the scheme is signed so.
+pub(crate) fn readable<'b>(scheme: &Scheme, head: &Head<'_>, wire: &'b [u8]) -> Cow<'b, [u8]> {
+    let decoded = scheme.alternatives.iter().any(|form| form.body == BodyForm::Decoded);
+    let form = if decoded { BodyForm::Decoded } else { BodyForm::Wire };
+    signed_form(form, head, wire).unwrap_or(Cow::Borrowed(wire))
 }
 
 const UNKNOWN_ENCODING: Rejection = Rejection::SignatureMalformed {

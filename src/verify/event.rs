@@ -13,6 +13,7 @@ use super::locator::{Locator, Pointer};
 use super::mac::{Sink, State, sha256};
 use super::scheme::{Scheme, Sha};
 use super::signed;
+use super::template::Part;
 use super::verification::Verified;
 
 /// Where a sender's events carry their names.
@@ -50,9 +51,11 @@ pub struct MissingPart(pub Locator);
 /// Nothing here is proof of anything: names of a delivery that was not verified are a stranger's words.
 #[must_use]
 pub fn event(spec: &EventSpec, scheme: &Scheme, head: &Head<'_>, body: &[u8]) -> Event {
-    let document = body::document(spec.document.as_deref(), head, body);
+    let plain = body::readable(scheme, head, body);
+    let document = body::document(spec.document.as_deref(), head, &plain);
     let locators = spec.id.iter().chain(&spec.event_type);
-    let values = Values::read(locators, scheme, head, body, &document, None);
+    let delivery = Delivery { head, scheme, wire: body, plain: &plain, proof: None };
+    let values = Values::read(locators, delivery, &document);
     let first = |locators: &[Locator]| {
         let found = locators.iter().find_map(|locator| values.of(locator))?;
         let texts =
@@ -77,8 +80,10 @@ pub fn event_key(
     body: &[u8],
 ) -> Result<EventKey, MissingPart> {
     let parts = if parts.is_empty() { &[Locator::Body] } else { parts };
-    let document = body::document(scheme.document(), head, body);
-    let values = Values::read(parts.iter(), scheme, head, body, &document, Some(verified));
+    let plain = body::readable(scheme, head, body);
+    let document = body::document(scheme.document(), head, &plain);
+    let delivery = Delivery { head, scheme, wire: body, plain: &plain, proof: Some(verified) };
+    let values = Values::read(parts.iter(), delivery, &document);
     let mut hash = State::digest(Sha::Sha256);
     write_with_length(&mut hash, route.as_bytes());
     for part in parts {
@@ -94,12 +99,21 @@ pub fn event_key(
     Ok(EventKey(key))
 }
 
+/// A delivery in which names are looked for.
+#[derive(Clone, Copy)]
+struct Delivery<'v> {
+    head: &'v Head<'v>,
+    scheme: &'v Scheme,
+    /// The body as it came.
+    wire: &'v [u8],
+    /// The body as it is read.
+    plain: &'v [u8],
+    proof: Option<&'v Verified>,
+}
+
 /// A delivery with the JSON values that some locators name.
 struct Values<'v> {
-    head: &'v Head<'v>,
-    body: &'v [u8],
-    scheme: &'v Scheme,
-    proof: Option<&'v Verified>,
+    delivery: Delivery<'v>,
     json: Vec<(&'v Pointer, Found<'v>)>,
     /// Those of the delivery's token, if a locator asks for one.
     claims: Option<Bytes>,
@@ -115,29 +129,28 @@ struct Value<'v> {
 impl<'v> Values<'v> {
     fn read(
         locators: impl Iterator<Item = &'v Locator>,
-        scheme: &'v Scheme,
-        head: &'v Head<'v>,
-        body: &'v [u8],
+        delivery: Delivery<'v>,
         document: &'v [u8],
-        proof: Option<&'v Verified>,
     ) -> Self {
+        let Delivery { head, scheme, wire, .. } = delivery;
         let mut pointers = Vec::new();
         let mut asks_claims = false;
         locators.for_each(|locator| collect_pointers(locator, &mut pointers, &mut asks_claims));
-        let claims = if asks_claims { claim_path::claims(scheme, head, body) } else { None };
+        let claims = if asks_claims { claim_path::claims(scheme, head, wire) } else { None };
         let found = if pointers.is_empty() { None } else { json::extract(document, &pointers) };
         let json = pointers.into_iter().zip(found.unwrap_or_default()).collect();
-        Self { head, body, scheme, proof, json, claims }
+        Self { delivery, json, claims }
     }
 
     fn of(&self, locator: &Locator) -> Option<Value<'_>> {
+        let Delivery { head, scheme, wire, plain, proof } = self.delivery;
         let values = match locator {
-            Locator::Header(name) => match self.head.single(name) {
+            Locator::Header(name) => match head.single(name) {
                 Single::Once(value) => vec![Cow::Borrowed(value)],
                 Single::Absent | Single::Repeated => return None,
             },
-            Locator::Query(name) => vec![once(form::field(self.head.query()?.as_bytes(), name))?],
-            Locator::Form(name) => vec![once(body::form_field(self.head.headers, self.body, name))?],
+            Locator::Query(name) => vec![once(form::field(head.query()?.as_bytes(), name))?],
+            Locator::Form(name) => vec![once(body::form_field(head.headers, plain, name))?],
             Locator::Json(pointer) => {
                 let (_, found) = self.json.iter().find(|(known, _)| *known == pointer)?;
                 found.iter().map(|value| Cow::Borrowed(value.as_bytes())).collect()
@@ -147,14 +160,17 @@ impl<'v> Values<'v> {
                 .into_iter()
                 .map(|text| Cow::Owned(text.into_bytes()))
                 .collect(),
-            Locator::Body => vec![Cow::Owned(hex::encode(sha256(self.body)).into_bytes())],
+            Locator::Body => vec![Cow::Owned(hex::encode(sha256(plain)).into_bytes())],
             Locator::Signed => {
-                let (scheme, verified) = (self.scheme, self.proof?);
-                vec![Cow::Owned(
-                    hex::encode(signed::digest(scheme, verified, self.head, self.body)?).into_bytes(),
-                )]
+                let digest = signed::digest(scheme, proof?, head, wire)?;
+                vec![Cow::Owned(hex::encode(digest).into_bytes())]
             }
             Locator::AnyOf(any) => {
+                // Beside the header that the signature covers another one is anybody's word, and the same id under
+                // another form's name is the same id.
+                if let Some(signed) = any.iter().find(|one| self.is_signed_header(one)) {
+                    return self.of(signed);
+                }
                 let mut present =
                     any.iter().enumerate().filter_map(|(index, one)| Some((index, self.of(one)?)));
                 return present.next().map(|(choice, value)| Value { choice, ..value });
@@ -162,6 +178,19 @@ impl<'v> Values<'v> {
         };
         let is_there = !values.is_empty() && values.iter().all(|value| !value.is_empty());
         is_there.then_some(Value { choice: 0, values })
+    }
+
+    /// Whether it is a header that the template which fitted holds.
+    fn is_signed_header(&self, locator: &Locator) -> bool {
+        let Locator::Header(name) = locator else { return false };
+        let Delivery { scheme, proof, .. } = self.delivery;
+        let template = proof.and_then(|verified| {
+            let (form, template) = verified.form();
+            scheme.alternatives.get(form)?.signed.get(template)
+        });
+        template.is_some_and(|template| {
+            template.leaves().any(|part| matches!(part, Part::Header(signed) if signed == name))
+        })
     }
 }
 
@@ -275,6 +304,58 @@ mod tests {
         assert_eq!(missing(&["json:/id"], "{}"), "the delivery has nothing at json:/id");
         assert_eq!(missing(&["query:n", "json:/id"], r#"{"id":""}"#), "the delivery has nothing at json:/id");
         assert_eq!(missing(&["form:id"], "id=1"), "the delivery has nothing at form:id");
+    }
+
+    #[test]
+    fn of_two_headers_the_signed_one_is_the_key_under_whichever_name() {
+        let form = |prefix: &str| {
+            let at = format!("header:{prefix}-signature");
+            let signed = format!("{{header:{prefix}-id}}.{{body}}");
+            crate::verify::Alternative::new(at.parse().unwrap(), signed.parse().unwrap())
+        };
+        let mut first = form("a");
+        let subject = crate::verify::Subject::Header("a-signature".parse().unwrap());
+        first.when = vec![crate::verify::Condition { subject, test: crate::verify::Test::Present }];
+        let both = Scheme { alternatives: vec![first, form("b")] };
+        let locators = locators(&["header:a-id|header:b-id"]);
+        let of = |prefix: &str, extra: &[(&'static str, &'static str)]| {
+            let alone = tests::one(form(prefix));
+            let id = if prefix == "a" { "a-id" } else { "b-id" };
+            let (mut map, _) = tests::verified(&alone, headers(&[(id, "7")]), b"{}");
+            extra.iter().for_each(|(name, value)| drop(map.append(*name, value.parse().unwrap())));
+            let head = Head { method: "POST", target: "/", origin: None, headers: &map };
+            let keys = tests::keys(&both, &["secret"]);
+            let verified = crate::verify::verify(&both, &keys, &head, b"{}", None, tests::seconds(tests::NOW));
+            event_key("r", &locators, &both, &verified.unwrap(), &head, b"{}").unwrap()
+        };
+        assert_eq!(of("b", &[]), of("b", &[("a-id", "8")]), "nobody signed the other one");
+        assert_eq!(of("b", &[]), of("a", &[]), "renamed, it is the same event");
+    }
+
+    #[test]
+    fn where_the_inflated_body_is_signed_names_are_read_from_it() {
+        use std::io::Write as _;
+        let mut scheme = hmac("{body}");
+        scheme.alternatives[0].body = crate::verify::BodyForm::Decoded;
+        let packed = |level| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+            encoder.write_all(br#"{"id":"evt_1"}"#).unwrap();
+            encoder.finish().unwrap()
+        };
+        let of = |parts: &[&str], body: &[u8], encoding: &[(&'static str, &'static str)]| {
+            let (map, verified) = tests::verified(&scheme, headers(encoding), body);
+            let head = Head { method: "POST", target: "/", origin: None, headers: &map };
+            let spec = EventSpec { id: locators(&["json:/id"]), ..EventSpec::default() };
+            assert_eq!(event(&spec, &scheme, &head, body).id.as_deref(), Some("evt_1"));
+            event_key("r", &locators(parts), &scheme, &verified, &head, body).unwrap()
+        };
+        let gzip = &[("content-encoding", "gzip")];
+        let (one, other) = (packed(flate2::Compression::none()), packed(flate2::Compression::best()));
+        assert_ne!(one, other);
+        for part in ["body", "json:/id"] {
+            let plain = of(&[part], br#"{"id":"evt_1"}"#, &[]);
+            assert_eq!((of(&[part], &one, gzip), of(&[part], &other, gzip)), (plain, plain), "{part}");
+        }
     }
 
     #[test]
