@@ -15,6 +15,9 @@ use super::rejection::Rejection;
 use super::scheme::Encoding;
 use super::x5c;
 
+/// A header with five certificates is shorter. Nothing is proven when it is read, and lists in it cost many times their length.
+const LONGEST_HEADER: usize = 32 * 1024;
+
 /// A JWS whose header and signature could be read; nothing of it is proven yet.
 pub(crate) struct Compact<'t> {
     pub(crate) algorithm: JwtAlgorithm,
@@ -51,7 +54,9 @@ impl<'t> Compact<'t> {
         const PARTS: Rejection = malformed("the token does not have three parts");
         let (header_text, rest) = text.split_once('.').ok_or(PARTS)?;
         let (payload, signature) = rest.split_once('.').ok_or(PARTS)?;
-        let header: Header = decode(header_text)
+        let header: Header = Some(header_text)
+            .filter(|text| text.len() <= LONGEST_HEADER)
+            .and_then(decode)
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .ok_or(malformed("the token's header cannot be read"))?;
         let algorithm = header.alg.parse().ok().filter(|algorithm| algorithms.contains(algorithm));
@@ -168,6 +173,16 @@ mod tests {
         assert!(fits(plain, None, None) && fits(plain, Some("a"), None) && fits(named, None, Some("ES256")));
         assert!(fits(named, Some("a"), None) && !fits(named, Some("b"), None));
         assert!(!fits(plain, None, Some("ES384")));
+    }
+
+    #[test]
+    fn a_header_longer_than_any_senders_is_not_read() {
+        let reads = |length: usize| {
+            let header = format!(r#"{{"alg":"ES256","x":"{}"}}"#, "a".repeat(length));
+            let text = format!("{}.AA.AA", encoding::encode(header.as_bytes(), Encoding::Base64Url));
+            Compact::read(&[JwtAlgorithm::Es256], &text).is_ok()
+        };
+        assert!(reads(LONGEST_HEADER / 2) && !reads(LONGEST_HEADER));
     }
 
     proptest! {
