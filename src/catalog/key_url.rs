@@ -112,12 +112,16 @@ impl HostPattern {
         loop {
             match (wanted.next(), found.next()) {
                 (None, None) => return true,
-                (Some(wanted), Some(found)) if label_fits(wanted.as_bytes(), found.as_bytes()) => {}
+                (Some(wanted), Some(found))
+                    if found.len() <= LONGEST_LABEL && label_fits(wanted.as_bytes(), found.as_bytes()) => {}
                 _ => return false,
             }
         }
     }
 }
+
+/// The longest label of a host's name (RFC 1035, section 2.3.4).
+const LONGEST_LABEL: usize = 63;
 
 /// Labels are short and patterns have few wildcards, so trying every length is cheap.
 fn label_fits(pattern: &[u8], label: &[u8]) -> bool {
@@ -145,7 +149,7 @@ impl FromStr for HostPattern {
                     || matches!(byte, b'-' | b'*' | b'@' | b'#')
             };
             let wildcards = label.bytes().filter(|byte| matches!(byte, b'*' | b'@' | b'#')).count();
-            !label.is_empty() && label.len() <= 63 && wildcards <= 3 && label.bytes().all(known)
+            !label.is_empty() && label.len() <= LONGEST_LABEL && wildcards <= 3 && label.bytes().all(known)
         };
         let labels: Vec<&str> = text.split('.').collect();
         // The last two say whose the host is; a wildcard there would be anybody's.
@@ -227,6 +231,13 @@ mod tests {
         ] {
             assert!(!plain(other), "{other}");
         }
+    }
+
+    #[test]
+    fn a_label_longer_than_any_is_not_tried() {
+        let pattern: HostPattern = "*a*b*.example.com".parse().unwrap();
+        let host = |length: usize| format!("{}ab1.example.com", "a".repeat(length - 3));
+        assert!(pattern.fits(&host(63)) && !pattern.fits(&host(64)));
     }
 
     #[test]
