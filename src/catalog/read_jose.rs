@@ -134,6 +134,7 @@ fn message(fields: &mut Fields<'_, '_>) -> Option<MessageForm> {
         required: owned(message.texts("required")),
         tag: message.text("tag").map(str::to_owned),
         most: message.integer("most").and_then(|most| usize::try_from(most).ok()).unwrap_or(usual.most),
+        public: message.word("keys", &["any", "public"]) == Some("public"),
     };
     message.finish();
     Some(form)

@@ -17,8 +17,8 @@ pub(crate) fn has_public_keys(scheme: &Scheme) -> bool {
             Algorithm::RsaPkcs1(_) | Algorithm::RsaPss(_) => true,
             Algorithm::Jwt(jwt) => are_public(&jwt.algorithms),
             Algorithm::JwsDetached(jws) => are_public(&jws.algorithms),
-            // The form of the key decides, so it may be a shared secret.
-            Algorithm::HttpMessage(_) => false,
+            // Otherwise the form of the key decides, so it may be a shared secret.
+            Algorithm::HttpMessage(message) => message.public,
         })
 }
 

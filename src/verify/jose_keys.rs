@@ -9,6 +9,7 @@ use super::der;
 use super::jose_form::{JwtAlgorithm, JwtForm};
 use super::keys::{Key, KeyError, public};
 use super::mac::State;
+use super::message_form::MessageForm;
 use super::public_key::Use;
 use super::read_key::reads_as_public;
 use super::scheme::{Ecdsa, KeyForm, Sha};
@@ -44,11 +45,13 @@ pub(crate) fn prepare(algorithms: &[JwtAlgorithm], form: &KeyForm, secret: &Secr
 }
 
 /// The key of an HTTP message signature: any kind that RFC 9421 names, by the secret's own form.
-pub(crate) fn prepare_message(form: &KeyForm, secret: &Secret) -> Result<Key, KeyError> {
-    if reads_as_public(secret.expose()) {
-        return public(&MESSAGE_USES, form, secret);
+///
+/// The 32 bytes of a raw Ed25519 key look like a shared secret; they are a public key only where the form says that all are.
+pub(crate) fn prepare_message(form: &MessageForm, key: &KeyForm, secret: &Secret) -> Result<Key, KeyError> {
+    if form.public || reads_as_public(secret.expose()) {
+        return public(&MESSAGE_USES, key, secret);
     }
-    let state = State::hmac(Sha::Sha256, &form.decode(secret)?).ok_or(KeyError::Empty)?;
+    let state = State::hmac(Sha::Sha256, &key.decode(secret)?).ok_or(KeyError::Empty)?;
     Ok(Key::Mac(smallvec![state]))
 }
 

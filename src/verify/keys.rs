@@ -209,7 +209,7 @@ fn prepare(alternative: &Alternative, secret: &Secret) -> Result<Key, KeyError> 
         }
         Algorithm::Jwt(form) => jose_keys::prepare_jwt(form, &alternative.key, secret),
         Algorithm::JwsDetached(form) => jose_keys::prepare(&form.algorithms, &alternative.key, secret),
-        Algorithm::HttpMessage(_) => jose_keys::prepare_message(&alternative.key, secret),
+        Algorithm::HttpMessage(form) => jose_keys::prepare_message(form, &alternative.key, secret),
         Algorithm::Ed25519 | Algorithm::Ecdsa(_) | Algorithm::RsaPkcs1(_) | Algorithm::RsaPss(_) => {
             let uses: Vec<Use> = Use::of(&alternative.algorithm).into_iter().collect();
             public(&uses, &alternative.key, secret)

@@ -247,3 +247,23 @@ fn the_signature_base_is_an_events_key() {
     assert!(key.is_ok());
     assert_eq!(verified.timestamp(), UnixTime::from_seconds(NOW));
 }
+
+#[test]
+fn where_all_keys_are_public_a_raw_one_is_no_shared_secret() {
+    let scheme = |public| {
+        message(|form, alternative| {
+            form.public = public;
+            alternative.key.encoding = KeyEncoding::Base64;
+        })
+    };
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let raw = encoding::encode(pair.public_key_raw(), Encoding::Base64);
+    let forged = signed(&scheme(false), &raw, "{}");
+    assert_eq!(forged.verify(&scheme(true), &[&raw]).unwrap_err().word(), "signature_mismatch");
+    let real = signed(&scheme(true), &pair.serialize_pem(), "{}");
+    assert!(real.verify(&scheme(true), &[&raw]).is_ok());
+    assert!(scheme(true).prepare(&[crate::secret::NamedSecret {
+        name: "0".into(),
+        secret: crate::secret::Secret::new(b"c2VjcmV0".to_vec()),
+    }]).is_err());
+}

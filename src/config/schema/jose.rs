@@ -117,6 +117,14 @@ pub(super) fn http_message() -> Value {
                     "description": "How many signatures there may be."
                 }),
             ),
+            (
+                "keys",
+                json!({
+                    "enum": ["any", "public"], "default": "any",
+                    "description": "`public`: no key is a shared secret, whatever it looks like. `any`: what is not \
+                                    written as a public key is the secret of a HMAC; a raw Ed25519 key would be one."
+                }),
+            ),
         ],
     )
 }
