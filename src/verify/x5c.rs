@@ -118,6 +118,25 @@ mod tests {
         X5cForm { length: 3, leaf_oid: Some(text(LEAF)), intermediate_oid: Some(text(BETWEEN)) }
     }
 
+    /// A leaf of the root's own, between whose certificates a stranger's stands that nothing leads through.
+    #[test]
+    fn a_certificate_that_the_path_passes_over_is_refused() {
+        let (root_parameters, root_pair) = (marked(&[], true), KeyPair::generate().unwrap());
+        let root = root_parameters.self_signed(&root_pair).unwrap();
+        let issuer = Issuer::new(root_parameters, root_pair);
+        let leaf = marked(&[LEAF], false).signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
+        let between = pki(&[LEAF], &[BETWEEN]).chain[1].clone();
+        let encoded = |der: &[u8]| BASE64.encode(der);
+        let trusted = |length: usize, chain: &[String]| {
+            let der = CertificateDer::from(root.der().to_vec());
+            let anchors = [webpki::anchor_from_trusted_cert(&der).unwrap()];
+            let form = X5cForm { length, leaf_oid: None, intermediate_oid: None };
+            key(&form, chain, &anchors, UnixTime::from_seconds(IN_2026).unwrap()).is_some()
+        };
+        assert!(trusted(2, &[encoded(leaf.der()), encoded(root.der())]));
+        assert!(!trusted(3, &[encoded(leaf.der()), between, encoded(root.der())]));
+    }
+
     fn trusted(root: &[u8], chain: &[String], seconds: i64) -> Option<PublicKey> {
         let root = CertificateDer::from(root);
         let anchors = [webpki::anchor_from_trusted_cert(&root).unwrap()];
