@@ -14,6 +14,10 @@ use super::public_key::Use;
 use super::read_key::reads_as_public;
 use super::scheme::{Ecdsa, KeyForm, Sha};
 
+/// What is said of a public key in the place of a shared secret.
+pub(crate) const SHARED: &str =
+    "this sender signs with a shared secret, and this is a public key, which everybody may have";
+
 /// The key of a JWT: the root of its certificates, or as [`prepare`].
 pub(crate) fn prepare_jwt(form: &JwtForm, key: &KeyForm, secret: &Secret) -> Result<Key, KeyError> {
     if form.x5c.is_some() { roots(secret) } else { prepare(&form.algorithms, key, secret) }
@@ -30,9 +34,7 @@ pub(crate) fn prepare(algorithms: &[JwtAlgorithm], form: &KeyForm, secret: &Secr
     match (macs, uses.is_empty()) {
         (_, false) if is_public || !macs => return public(&uses, form, secret),
         (true, _) if is_public => {
-            return Err(KeyError::NotAPublicKey {
-                why: "this sender signs with a shared secret, and this is a public key, which everybody may have",
-            });
+            return Err(KeyError::NotAPublicKey { why: SHARED });
         }
         _ => {}
     }

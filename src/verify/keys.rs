@@ -193,6 +193,10 @@ fn prepare(alternative: &Alternative, secret: &Secret) -> Result<Key, KeyError> 
     if secret.is_empty() {
         return Err(KeyError::Empty);
     }
+    let shared = matches!(alternative.algorithm, Algorithm::Hmac(_) | Algorithm::Digest(_));
+    if shared && read_key::reads_as_public(secret.expose()) {
+        return Err(KeyError::NotAPublicKey { why: jose_keys::SHARED });
+    }
     match &alternative.algorithm {
         Algorithm::Hmac(sha) => prepare_mac(*sha, alternative, secret),
         Algorithm::Digest(sha) => {

@@ -652,4 +652,10 @@ fn a_public_key_is_never_the_key_of_a_hmac() {
     };
     assert_eq!(both.problems(), [""; 0]);
     assert_eq!(forged.verify(&both, &[RSA_PUBLIC]).unwrap_err().word(), "signature_mismatch");
+    let mut digest = Alternative::new(location("header:x-signature"), "{secret}{body}".parse().unwrap());
+    digest.algorithm = Algorithm::Digest(Sha::Sha256);
+    for scheme in [hmac("{body}"), one(digest)] {
+        let named = NamedSecret { name: "0".into(), secret: Secret::new(RSA_PUBLIC.into()) };
+        assert!(matches!(scheme.prepare(&[named]).unwrap_err()[..], [(0, KeyError::NotAPublicKey { .. })]));
+    }
 }
