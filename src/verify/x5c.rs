@@ -135,6 +135,7 @@ mod tests {
         };
         assert!(trusted(2, &[encoded(leaf.der()), encoded(root.der())]));
         assert!(!trusted(3, &[encoded(leaf.der()), between, encoded(root.der())]));
+        assert!(!trusted(3, &[encoded(leaf.der()), encoded(root.der())]), "as many as the sender's are");
     }
 
     fn trusted(root: &[u8], chain: &[String], seconds: i64) -> Option<PublicKey> {
