@@ -260,6 +260,29 @@ mod tests {
     }
 
     #[test]
+    fn a_delivery_names_a_key_only_where_its_sender_publishes_them() {
+        let keys = "{ certificate: { from: \"header:X-Cert\", hosts: [\"keys.#.a.example\"], prefix: /c/, suffix: .pem } }";
+        let named =
+            |url: &str| wanted("{ header: X-Sig }", SIGNED, keys, &[("x-cert", url)], "").map(|(url, _)| url);
+        assert_eq!(named("https://keys.1.a.example/c/1.pem").unwrap(), "https://keys.1.a.example/c/1.pem");
+        for other in [
+            "https://keys.x.a.example/c/1.pem",
+            "https://keys.1.a.example.evil.example/c/1.pem",
+            "https://evil.example/keys.1.a.example/c/1.pem",
+            "https://keys.1.a.example/d/1.pem",
+            "https://keys.1.a.example/c/1.txt",
+            "https://keys.1.a.example:8443/c/1.pem",
+            "https://keys.1.a.example/c/1?.pem",
+            "https://keys.1.a.example/c/../1.pem",
+            "http://keys.1.a.example/c/1.pem",
+            "http://127.0.0.1/c/1.pem",
+            "",
+        ] {
+            assert_eq!(named(other), Err("signature_malformed"), "{other}");
+        }
+    }
+
+    #[test]
     fn what_names_no_key_is_malformed() {
         for headers in
             [&[][..], &[("x-key", "")], &[("x-key", "a/b")], &[("x-key", "a.b")], &[("x-key", "a%2fb")]]

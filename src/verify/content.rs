@@ -320,7 +320,9 @@ fn write_body_part(
                 && next.starts_with('\n')
                 && !ends_before(value.as_bytes(), next)
             {
-                return Err(malformed("a value that is signed holds the lines that separate it from what follows"));
+                return Err(malformed(
+                    "a value that is signed holds the lines that separate it from what follows",
+                ));
             }
             sink.write(value.as_bytes());
         }
@@ -545,8 +547,12 @@ mod tests {
     #[test]
     fn a_value_that_touches_another_is_no_piece_of_a_body() {
         let id = |template: &str, id: &'static str| simple(template, &[("x-id", id)], "{}");
-        let templates =
-            ["{header:x-id}{body}", "{body}{header:x-id}", "{timestamp}{header:x-id}.", "{header:x-id}{[-{path}]}"];
+        let templates = [
+            "{header:x-id}{body}",
+            "{body}{header:x-id}",
+            "{timestamp}{header:x-id}.",
+            "{header:x-id}{[-{path}]}",
+        ];
         for template in templates {
             assert!(id(template, "Wed, 18 Mar-2026_a+/=:").is_ok(), "{template}");
             for piece in ["n17{", "}17", "a=1&", "n\"", "[1", "1]"] {

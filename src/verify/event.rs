@@ -127,11 +127,7 @@ struct Value<'v> {
 }
 
 impl<'v> Values<'v> {
-    fn read(
-        locators: impl Iterator<Item = &'v Locator>,
-        delivery: Delivery<'v>,
-        document: &'v [u8],
-    ) -> Self {
+    fn read(locators: impl Iterator<Item = &'v Locator>, delivery: Delivery<'v>, document: &'v [u8]) -> Self {
         let Delivery { head, scheme, wire, .. } = delivery;
         let mut pointers = Vec::new();
         let mut asks_claims = false;
@@ -325,7 +321,8 @@ mod tests {
             extra.iter().for_each(|(name, value)| drop(map.append(*name, value.parse().unwrap())));
             let head = Head { method: "POST", target: "/", origin: None, headers: &map };
             let keys = tests::keys(&both, &["secret"]);
-            let verified = crate::verify::verify(&both, &keys, &head, b"{}", None, tests::seconds(tests::NOW));
+            let verified =
+                crate::verify::verify(&both, &keys, &head, b"{}", None, tests::seconds(tests::NOW));
             event_key("r", &locators, &both, &verified.unwrap(), &head, b"{}").unwrap()
         };
         assert_eq!(of("b", &[]), of("b", &[("a-id", "8")]), "nobody signed the other one");

@@ -39,10 +39,7 @@ pub(crate) fn extract_once<'b>(body: &'b [u8], pointers: &[&Pointer]) -> Option<
 }
 
 /// The same for [`extract_raw`].
-pub(crate) fn extract_raw_once<'b>(
-    body: &'b [u8],
-    pointers: &[&Pointer],
-) -> Option<(Vec<Found<'b>>, bool)> {
+pub(crate) fn extract_raw_once<'b>(body: &'b [u8], pointers: &[&Pointer]) -> Option<(Vec<Found<'b>>, bool)> {
     let twice = Cell::new(false);
     Some((walk(body, pointers, any_value, Some(&twice))?, twice.get()))
 }
@@ -167,7 +164,13 @@ impl<'b> Visitor<'b> for Walk<'_, '_, 'b> {
             let more = if wanted.is_empty() {
                 list.next_element::<IgnoredAny>()?.is_some()
             } else {
-                list.next_element_seed(Walk { wanted, found: self.found, take: self.take, twice: self.twice })?.is_some()
+                list.next_element_seed(Walk {
+                    wanted,
+                    found: self.found,
+                    take: self.take,
+                    twice: self.twice,
+                })?
+                .is_some()
             };
             if !more {
                 break;
@@ -295,9 +298,11 @@ mod tests {
             assert_eq!(raw.1, extract_once(body.as_bytes(), &pointers).unwrap().1);
             raw.1
         };
-        for once in
-            [r#"{"a":{"b":1},"l":[{"c":1},{"c":2}],"x":1,"x":2}"#, r#"{"A":{"b":1}}"#, r#"{"a":{"c":1,"c":2}}"#]
-        {
+        for once in [
+            r#"{"a":{"b":1},"l":[{"c":1},{"c":2}],"x":1,"x":2}"#,
+            r#"{"A":{"b":1}}"#,
+            r#"{"a":{"c":1,"c":2}}"#,
+        ] {
             assert!(!twice(once), "{once}");
         }
         for body in [
@@ -315,7 +320,8 @@ mod tests {
     #[test]
     fn a_list_longer_than_any_senders_gives_nothing() {
         let list = |length: usize| format!("[{}1]", "1,".repeat(length - 1));
-        let found = |length| extract(list(length).as_bytes(), &[&"/*".parse().unwrap()]).map(|found| found[0].len());
+        let found =
+            |length| extract(list(length).as_bytes(), &[&"/*".parse().unwrap()]).map(|found| found[0].len());
         assert_eq!((found(MOST_FOUND), found(MOST_FOUND + 1)), (Some(MOST_FOUND), None));
     }
 

@@ -262,8 +262,12 @@ fn where_all_keys_are_public_a_raw_one_is_no_shared_secret() {
     assert_eq!(forged.verify(&scheme(true), &[&raw]).unwrap_err().word(), "signature_mismatch");
     let real = signed(&scheme(true), &pair.serialize_pem(), "{}");
     assert!(real.verify(&scheme(true), &[&raw]).is_ok());
-    assert!(scheme(true).prepare(&[crate::secret::NamedSecret {
-        name: "0".into(),
-        secret: crate::secret::Secret::new(b"c2VjcmV0".to_vec()),
-    }]).is_err());
+    assert!(
+        scheme(true)
+            .prepare(&[crate::secret::NamedSecret {
+                name: "0".into(),
+                secret: crate::secret::Secret::new(b"c2VjcmV0".to_vec()),
+            }])
+            .is_err()
+    );
 }

@@ -408,7 +408,8 @@ impl<'s> Verification<'s> {
             let last = template.leaves().filter(|part| matches!(part, Part::Secret | Part::Body)).last();
             last == Some(&Part::Body)
         };
-        matches!(self.alternative.algorithm, Algorithm::Digest(_)) && self.alternative.signed.iter().any(extends)
+        matches!(self.alternative.algorithm, Algorithm::Digest(_))
+            && self.alternative.signed.iter().any(extends)
     }
 
     fn compare_token(&self, token: &[u8]) -> Verdict {
