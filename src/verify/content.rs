@@ -8,9 +8,10 @@ use super::detached;
 use super::encoding;
 use super::mac::{self, Sink};
 use super::rejection::Rejection;
-use super::scheme::{Alternative, Layout, UrlForm};
+use super::scheme::{Alternative, Layout, TimeUnit, UrlForm};
 use super::signature;
 use super::template::Part;
+use super::timestamp;
 
 /// Longer header values are no ids and no times, which is all that senders sign of their headers.
 const LONGEST_HEADER: usize = 256;
@@ -258,6 +259,10 @@ fn write_part(
         Part::JwsHeaders(member) => detached::write_headers(context.signature, member, head, sink)?,
         Part::Setting(_) => return Err(malformed("a setting that is signed is not given")),
         Part::Timestamp => match (context.timestamp, context.body) {
+            // Cut short by its `Z` it would still be a time, and the `Z` the first letter of the body.
+            (Some(text), _) if matches!(sides.after, Beside::Value) && timestamp_lacks_end(text, context) => {
+                return Err(Rejection::TimestampMalformed);
+            }
             (Some(text), _) => sink.write(text.as_bytes()),
             (None, Some(_)) => return Err(Rejection::TimestampMissing),
             (None, None) => {}
@@ -292,6 +297,12 @@ fn write_part(
         }
     }
     Ok(())
+}
+
+/// Whether the time's own text does not show that it is all of it.
+fn timestamp_lacks_end(text: &str, context: &Context<'_>) -> bool {
+    let unit = context.alternative.timestamp.as_ref().map(|time| time.unit);
+    unit == Some(TimeUnit::Rfc3339) && !timestamp::has_offset(text)
 }
 
 fn write_body_part(

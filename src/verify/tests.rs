@@ -411,6 +411,27 @@ fn a_digest_that_begins_with_its_secret_is_for_texts_alone() {
     assert_eq!(word("{body}{secret}", b"{}\x80\0\0,{}"), "verified");
 }
 
+#[test]
+fn a_time_that_touches_the_body_ends_with_its_offset() {
+    let scheme = |template: &str| {
+        let mut form = Alternative::new(location("header:x-signature"), template.parse().unwrap());
+        let source = TimestampSource::Header("x-time".parse().unwrap());
+        form.timestamp = Some(TimestampForm { source, unit: TimeUnit::Rfc3339 });
+        one(form)
+    };
+    let word = |template: &str, cut: &str| {
+        let scheme = scheme(template);
+        let mut delivery = Delivery::signed(&scheme, "secret", HeaderMap::new(), b"{}").unwrap();
+        let time = delivery.header("x-time").strip_suffix(cut).unwrap().to_owned();
+        delivery.body = [cut.as_bytes(), b"{}"].concat();
+        delivery.with("x-time", &time).word(&scheme)
+    };
+    assert_eq!(word("{timestamp}{body}", ""), "verified");
+    assert_eq!(word("{timestamp}{body}", "Z"), "timestamp_malformed");
+    assert_eq!(word("{timestamp}{body_sha256_hex}", "Z"), "timestamp_malformed");
+    assert_eq!(word("{timestamp}.{body}", "Z"), "signature_mismatch");
+}
+
 /// Receivers that do not mind the letter case would read the other one.
 #[test]
 fn what_is_signed_by_itself_stands_in_the_body_once() {

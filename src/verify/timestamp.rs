@@ -42,6 +42,11 @@ pub(crate) fn format(time: UnixTime, unit: TimeUnit) -> Option<String> {
     }
 }
 
+/// Whether a time as of RFC 3339 says its offset, with which it ends.
+pub(crate) fn has_offset(text: &str) -> bool {
+    DateTime::parse_from_rfc3339(text).is_ok()
+}
+
 fn digits(text: &str) -> Option<i64> {
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| text.parse().ok()).flatten()
