@@ -300,3 +300,27 @@ fn every_sender_whose_key_can_sign_can_be_signed_for() {
     println!("{signed_for} deliveries signed");
     assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
 }
+
+/// Mailgun joins them without a mark and does not sign the event, so the token alone would be a new key for each cut.
+#[test]
+fn a_digit_moved_between_mailguns_time_and_token_makes_no_other_event() {
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    let mailgun = find("mailgun").unwrap();
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"secret").unwrap();
+    mac.update(b"1773829800aa11");
+    let signature = hex::encode(mac.finalize().into_bytes());
+    let named = NamedSecret { name: "0".into(), secret: Secret::new(b"secret".to_vec()) };
+    let keys = mailgun.scheme.prepare(&[named]).unwrap();
+    let headers = http::HeaderMap::new();
+    let head = Head { method: "POST", target: "/", origin: None, headers: &headers };
+    let key = |time: &str, token: &str| {
+        let body = format!(
+            r#"{{"signature":{{"timestamp":"{time}","token":"{token}","signature":"{signature}"}},"event-data":{{}}}}"#
+        );
+        let now = crate::time::UnixTime::from_seconds(1_773_829_800).unwrap();
+        let verified =
+            crate::verify::verify(&mailgun.scheme, &keys, &head, body.as_bytes(), None, now).unwrap();
+        crate::verify::event_key("r", &mailgun.event.key, &mailgun.scheme, &verified, &head, body.as_bytes())
+    };
+    assert_eq!(key("1773829800", "aa11").unwrap(), key("1773829800a", "a11").unwrap());
+}

@@ -318,7 +318,9 @@ mod tests {
             let alone = tests::one(form(prefix));
             let id = if prefix == "a" { "a-id" } else { "b-id" };
             let (mut map, _) = tests::verified(&alone, headers(&[(id, "7")]), b"{}");
-            extra.iter().for_each(|(name, value)| drop(map.append(*name, value.parse().unwrap())));
+            for (name, value) in extra {
+                map.append(*name, value.parse().unwrap());
+            }
             let head = Head { method: "POST", target: "/", origin: None, headers: &map };
             let keys = tests::keys(&both, &["secret"]);
             let verified =
