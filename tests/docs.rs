@@ -136,6 +136,7 @@ fn every_relative_link_leads_somewhere() {
     for document in [
         "README.md",
         "ARCHITECTURE.md",
+        "SECURITY.md",
         "examples/README.md",
         "docs/benchmarks.md",
         "docs/provider-language.md",
@@ -155,7 +156,14 @@ fn every_relative_link_leads_somewhere() {
 #[test]
 fn every_script_and_folder_the_readme_names_is_there() {
     let readme = read("README.md");
-    for path in ["scripts/demo", "scripts/test", "scripts/bench", "examples/own-provider"] {
+    for path in [
+        "scripts/demo",
+        "scripts/test",
+        "scripts/bench",
+        "scripts/sbom",
+        "scripts/advisories",
+        "examples/own-provider",
+    ] {
         assert!(readme.contains(path), "README.md no longer names {path}");
         assert!(root().join(path).exists(), "README.md names {path}");
     }
