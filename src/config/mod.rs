@@ -10,6 +10,7 @@ mod listen;
 mod load;
 mod policy;
 mod provider;
+mod redis_url;
 mod reference;
 mod route;
 mod schema;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub use load::load;
+pub use redis_url::{HostPort, RedisServers, RedisUrl};
 pub use reference::{Reference, Source};
 pub use schema::{language_reference, schema};
 
@@ -113,8 +115,12 @@ pub struct DedupeConfig {
     pub answers: u64,
     /// The disk store's folder.
     pub path: Option<PathBuf>,
-    /// Where the Redis store's address is read from, `env:NAME` or `file:PATH`: it may hold a password.
-    pub url: Option<String>,
+    /// The Redis store's address.
+    pub url: Option<RedisUrl>,
+    /// What the names of the Redis store's keys begin with.
+    pub prefix: String,
+    /// How long one question to the Redis store may take.
+    pub timeout: Duration,
 }
 
 /// Where events are remembered.
@@ -127,4 +133,16 @@ pub enum StoreKind {
     Disk,
     /// In Redis or Valkey.
     Redis,
+}
+
+impl StoreKind {
+    /// How it is written.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Disk => "disk",
+            Self::Redis => "redis",
+        }
+    }
 }

@@ -27,6 +27,7 @@ fn machine() -> Machine {
         ("env:EMPTY", ""),
         ("env:WHSEC", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
         ("file:/run/secrets/b", "b-secret-of-more-than-16-bytes"),
+        ("env:REDIS_URL", "rediss://:hunter2@cache:7000/2"),
         ("file:cert.pem", "certificate"),
         ("file:key.pem", "key"),
     ];
@@ -312,12 +313,28 @@ fn mistakes_outside_of_routes_have_their_sentences_too() {
         (format!("{listen}\nlimits: {{ header_timeout: 0ms }}\n{routes}"), "limits.header_timeout: zero"),
         (
             format!("{listen}\ndedupe: {{ store: redis, url: env:A }}\n{routes}"),
-            "this build has the memory store only",
+            "dedupe.url: not a URL; write for example `redis://127.0.0.1:6379`",
+        ),
+        (format!("{listen}\ndedupe: {{ store: redis, url: env:GONE }}\n{routes}"), "dedupe.url: env:GONE"),
+        (format!("{listen}\ndedupe: {{ store: redis }}\n{routes}"), "dedupe: `url` is missing"),
+        (
+            format!("{listen}\ndedupe: {{ store: redis, url: localhost }}\n{routes}"),
+            "or a URL without a password",
         ),
         (
-            format!("{listen}\ndedupe: {{ store: disk, path: /x }}\n{routes}"),
-            "this build has the memory store only",
+            format!("{listen}\ndedupe: {{ store: redis, url: \"redis://:x@h\" }}\n{routes}"),
+            "dedupe.url: a password is not written here",
         ),
+        (
+            format!("{listen}\ndedupe: {{ store: redis, url: \"redis://h\", prefix: \"a{{b\" }}\n{routes}"),
+            "dedupe.prefix: 1 to 64 visible",
+        ),
+        (
+            format!("{listen}\ndedupe: {{ store: redis, url: \"redis://h\", timeout: 1m }}\n{routes}"),
+            "dedupe.timeout: at most 5s",
+        ),
+        (format!("{listen}\ndedupe: {{ store: disk }}\n{routes}"), "dedupe: `path` is missing"),
+        (format!("{listen}\ndedupe: {{ store: disk, path: \"\" }}\n{routes}"), "dedupe.path:"),
         (format!("{listen}\ndedupe: {{ store: mem }}\n{routes}"), "write one of `memory`, `disk`, `redis`"),
         (format!("{listen}\ntrusted_proxies: [10.0.0.1/8]\n{routes}"), "write `10.0.0.0/8`"),
         (format!("{listen}\ntrusted_proxies: [proxy]\n{routes}"), "trusted_proxies[0]: not an address"),

@@ -38,6 +38,11 @@ pub(super) fn pattern(description: &str, pattern: &str) -> Value {
     json!({ "type": "string", "description": description, "pattern": pattern })
 }
 
+/// A text of this form that has a default.
+pub(super) fn pattern_with_default(description: &str, pattern: &str, default: &str) -> Value {
+    json!({ "type": "string", "description": description, "pattern": pattern, "default": default })
+}
+
 /// A name that goes into headers and metrics.
 pub(super) fn name(description: &str) -> Value {
     pattern(description, "^[A-Za-z0-9._-]{1,64}$")

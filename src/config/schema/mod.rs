@@ -148,13 +148,30 @@ fn dedupe() -> Value {
             (
                 "store",
                 one_of(
-                    "Where. `memory` ends with the process; `disk` survives it; `redis` is shared by several gateways. This build has `memory` only.",
+                    "Where. `memory` ends with the process; `disk` survives it; `redis` is shared by several gateways. A change of anything here needs a restart.",
                     &["memory", "disk", "redis"],
                     "memory",
                 ),
             ),
-            ("path", text("The disk store's folder.")),
-            ("url", text("Where the Redis store's address is read from: `env:NAME` or `file:PATH`.")),
+            ("path", text("The disk store's own folder, relative to this file's folder. It is made if only its last part is missing.")),
+            (
+                "url",
+                text(
+                    "The Redis store's address: `env:NAME`, `file:PATH`, or without a password the URL itself. `redis://`, `rediss://` (TLS), `unix://`, `redis-sentinel://`, `redis-cluster://`.",
+                ),
+            ),
+            (
+                "prefix",
+                kit::pattern_with_default(
+                    "What the names of the Redis store's keys begin with.",
+                    "^[!-z|~]{1,64}$",
+                    "sealpost:",
+                ),
+            ),
+            (
+                "timeout",
+                duration("How long one question to the Redis store may take, 5s at most.", Some("100ms")),
+            ),
             (
                 "entries",
                 count(
