@@ -102,7 +102,8 @@ fn address(cursor: &Cursor<'_>, shared: &mut Shared<'_>, problems: &mut Problems
     let reference = text
         .parse::<Reference>()
         .map_err(|_| {
-            let message = "write `env:NAME`, `file:PATH`, or a URL without a password such as `redis://127.0.0.1:6379`";
+            let message =
+                "write `env:NAME`, `file:PATH`, or a URL without a password such as `redis://127.0.0.1:6379`";
             cursor.report(problems, message);
         })
         .ok()?;

@@ -74,7 +74,8 @@ impl FromStr for RedisUrl {
 
     /// An error never repeats the text, because it may hold the password.
     fn from_str(text: &str) -> Result<Self, String> {
-        let (scheme, rest) = text.split_once("://").ok_or("not a URL; write for example `redis://127.0.0.1:6379`")?;
+        let (scheme, rest) =
+            text.split_once("://").ok_or("not a URL; write for example `redis://127.0.0.1:6379`")?;
         let scheme = SCHEMES
             .into_iter()
             .find(|known| *known == scheme)
@@ -158,8 +159,7 @@ fn sentinels(rest: &str, mut query: Query) -> Result<RedisUrl, String> {
     if master.is_empty() {
         return Err("the master's name is missing: `redis-sentinel://host:26379/mymaster`".into());
     }
-    let (sentinel_user, sentinel_password) =
-        (query.take("sentinelUsername"), query.take("sentinelPassword"));
+    let (sentinel_user, sentinel_password) = (query.take("sentinelUsername"), query.take("sentinelPassword"));
     query.only_known(&[])?;
     let url = login.at(RedisServers::Sentinels { nodes, master }, database(number)?)?;
     Ok(RedisUrl {

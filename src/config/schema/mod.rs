@@ -153,7 +153,12 @@ fn dedupe() -> Value {
                     "memory",
                 ),
             ),
-            ("path", text("The disk store's own folder, relative to this file's folder. It is made if only its last part is missing.")),
+            (
+                "path",
+                text(
+                    "The disk store's own folder, relative to this file's folder. It is made if only its last part is missing.",
+                ),
+            ),
             (
                 "url",
                 text(
