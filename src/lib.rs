@@ -19,13 +19,13 @@ pub mod routes;
 pub mod config;
 
 #[cfg(feature = "gateway")]
+pub mod clock;
+
+#[cfg(feature = "gateway")]
 pub mod dedupe;
 
 #[cfg(feature = "gateway")]
 pub mod admit;
-
-#[cfg(feature = "gateway")]
-pub mod clock;
 
 #[cfg(feature = "gateway")]
 pub mod logs;

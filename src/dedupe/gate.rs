@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
-use crate::dedupe::MAX_WAITERS;
+use super::MAX_WAITERS;
 
 /// Counts and wakes those who wait for one claim in flight.
 #[derive(Default)]

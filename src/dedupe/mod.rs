@@ -2,19 +2,29 @@
 //!
 //! A claim comes after verification, so nobody without the secret can burn an id. It is a lease: it ends
 //! by commit (the upstream accepted the event), by release (it did not) or by time. Every store keeps the
-//! same contract, written down as tests in `contract.rs`.
+//! same contract, written down as tests in `contract.rs` and as a model in `model.rs`.
 
 mod answer;
 #[cfg(test)]
 mod contract;
+mod disk;
+mod gate;
+mod health;
 mod memory;
+#[cfg(test)]
+mod model;
+mod redis;
+mod stores;
 
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
 pub use self::answer::Answer;
+pub use self::disk::{DiskOptions, DiskStore};
 pub use self::memory::{MemoryLimits, MemoryStore};
+pub use self::redis::{RedisOptions, RedisStore};
+pub use self::stores::{Backend, Stores};
 use crate::time::UnixTime;
 pub use crate::verify::EventKey;
 
@@ -47,6 +57,9 @@ pub trait Store: Send + Sync {
     /// Records that the upstream accepted the event, remembered for `ttl`, with its answer if there is one
     /// worth keeping ([`Answer::MAX_BODY`]). A commit after the lease ran out still counts as long as
     /// nobody claimed the event anew.
+    ///
+    /// A store that can lose a claim through no fault of its holder (a failover, a server restarted empty) takes the
+    /// commit of an event it does not know: better remembered than forwarded again.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the store cannot be reached.
@@ -81,7 +94,11 @@ pub trait Store: Send + Sync {
     fn settled(&self, key: &EventKey, now: UnixTime)
     -> impl Future<Output = Result<Wait, StoreError>> + Send;
 
-    /// How many events are remembered now, those in flight included.
+    /// Whoever could not commit an event has remembered it elsewhere: copies that wait for it in this process may
+    /// look again. Of use to a store that lets them wait through its own failure.
+    fn let_go(&self, _key: &EventKey) {}
+
+    /// How many events are remembered in this process now, those in flight included.
     fn entries(&self) -> u64;
 
     /// How many accepted events were forgotten before their time because the store was full.

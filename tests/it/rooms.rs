@@ -13,9 +13,9 @@ const ROOMS: &[&str] = &[
     "explain",
     "routes",
     "config",
+    "clock",
     "dedupe",
     "admit",
-    "clock",
     "logs",
     "metrics",
     "admin",
@@ -27,7 +27,7 @@ const ROOMS: &[&str] = &[
 ];
 
 /// The first room that does I/O. What lies before it is pure and builds without the feature `gateway`.
-const FIRST_WITH_IO: &str = "dedupe";
+const FIRST_WITH_IO: &str = "clock";
 
 /// What the ground floor has no use for.
 const IO: &[&str] = &[

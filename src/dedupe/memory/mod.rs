@@ -5,7 +5,6 @@
 //! short work; each shard evicts its own oldest, which among thousands is the store's oldest but for a per
 //! cent or two. Small stores have one shard and an exact order.
 
-mod gate;
 mod shard;
 mod slab;
 
@@ -16,8 +15,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::futures::OwnedNotified;
 
-use self::gate::Gate;
+pub(super) use self::shard::Accepted;
 use self::shard::{Opened, Shard, Shared};
+use super::gate::Gate;
 use super::{Answer, Claim, Committed, EventKey, Store, StoreError, Token, Wait};
 use crate::time::UnixTime;
 
@@ -28,6 +28,15 @@ pub struct MemoryLimits {
     pub entries: usize,
     /// Bytes of all stored first answers together.
     pub answers_bytes: u64,
+}
+
+/// What a store in memory has forgotten and whoever keeps a copy under that number may forget too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// The event and its answer.
+    Event(u64),
+    /// Its answer only.
+    Answer(u64),
 }
 
 /// Remembers events in memory.
@@ -56,6 +65,101 @@ impl MemoryStore {
         Self { shards: std::iter::repeat_with(shard).take(count).collect(), shared }
     }
 
+    /// What is known of an event without claiming it: that it was accepted, or is in flight.
+    #[must_use]
+    pub fn known(&self, key: &EventKey, now: UnixTime) -> Option<Claim> {
+        let hash = self.shared.hash(key);
+        self.shard(hash).lock().known(hash, key, now)
+    }
+
+    /// Puts in an event that was accepted without having been claimed here.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when every remembered event is in flight.
+    pub(super) fn remember(
+        &self,
+        key: &EventKey,
+        now: UnixTime,
+        accepted: Accepted,
+    ) -> Result<Vec<Gone>, StoreError> {
+        let hash = self.shared.hash(key);
+        let mut shard = self.shard(hash).lock();
+        let opened = shard.remember(hash, key, now, accepted);
+        let gone = shard.gone();
+        drop(shard);
+        open(opened?);
+        Ok(gone)
+    }
+
+    /// As [`Store::claim`], and what was forgotten to make room.
+    pub(super) fn claim_now(
+        &self,
+        key: &EventKey,
+        now: UnixTime,
+        lease: Duration,
+    ) -> (Result<Claim, StoreError>, Vec<Gone>) {
+        let hash = self.shared.hash(key);
+        let mut shard = self.shard(hash).lock();
+        let claim = shard.claim(hash, key, now, lease);
+        let gone = shard.gone();
+        drop(shard);
+        let claim = claim.map(|(claim, opened)| {
+            open(opened);
+            claim
+        });
+        (claim, gone)
+    }
+
+    /// As [`Store::commit`] of an event of which a copy is kept under `number` (0: none), and what was forgotten.
+    pub(super) fn commit_now(
+        &self,
+        key: &EventKey,
+        token: Token,
+        until: UnixTime,
+        packed: Option<Box<[u8]>>,
+        number: u64,
+    ) -> (Committed, Vec<Gone>) {
+        let hash = self.shared.hash(key);
+        let mut shard = self.shard(hash).lock();
+        let (committed, opened) = shard.commit(hash, key, token, until, packed, number);
+        let gone = shard.gone();
+        drop(shard);
+        open(opened);
+        (committed, gone)
+    }
+
+    /// As [`Store::release`].
+    pub(super) fn release_now(&self, key: &EventKey, token: Token, until: UnixTime) {
+        let hash = self.shared.hash(key);
+        let opened = self.shard(hash).lock().release(hash, key, token, until);
+        open(opened);
+    }
+
+    /// An accepted event that had no copy has one now, under `number`.
+    pub(super) fn number(&self, key: &EventKey, number: u64) -> Vec<Gone> {
+        let hash = self.shared.hash(key);
+        let mut shard = self.shard(hash).lock();
+        shard.number(hash, key, number);
+        shard.gone()
+    }
+
+    /// Which attempt the claim in flight with this token is; `None` if there is no such claim.
+    pub(super) fn attempt(&self, key: &EventKey, token: Token) -> Option<u32> {
+        let hash = self.shared.hash(key);
+        self.shard(hash).lock().attempt(hash, key, token)
+    }
+
+    /// Looks at `steps` entries of each shard for expired ones and forgets them.
+    pub(super) fn sweep(&self, steps: u32, now: UnixTime) -> Vec<Gone> {
+        let mut gone = Vec::new();
+        for shard in &self.shards {
+            let mut shard = shard.0.lock();
+            shard.sweep(steps, now);
+            gone.append(&mut shard.gone());
+        }
+        gone
+    }
+
     fn shard(&self, hash: u64) -> &Mutex<Shard> {
         // The table uses the lowest and the highest bits.
         &self.shards[(hash >> 32) as usize & (self.shards.len() - 1)].0
@@ -75,10 +179,7 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     async fn claim(&self, key: &EventKey, now: UnixTime, lease: Duration) -> Result<Claim, StoreError> {
-        let hash = self.shared.hash(key);
-        let (claim, opened) = self.shard(hash).lock().claim(hash, key, now, lease)?;
-        open(opened);
-        Ok(claim)
+        self.claim_now(key, now, lease).0
     }
 
     async fn commit(
@@ -89,12 +190,8 @@ impl Store for MemoryStore {
         ttl: Duration,
         answer: Option<Answer>,
     ) -> Result<Committed, StoreError> {
-        let hash = self.shared.hash(key);
         let packed = answer.as_ref().and_then(Answer::pack);
-        let until = now.saturating_add(ttl);
-        let (committed, opened) = self.shard(hash).lock().commit(hash, key, token, until, packed);
-        open(opened);
-        Ok(committed)
+        Ok(self.commit_now(key, token, now.saturating_add(ttl), packed, 0).0)
     }
 
     async fn release(
@@ -104,9 +201,7 @@ impl Store for MemoryStore {
         now: UnixTime,
         ttl: Duration,
     ) -> Result<(), StoreError> {
-        let hash = self.shared.hash(key);
-        let opened = self.shard(hash).lock().release(hash, key, token, now.saturating_add(ttl));
-        open(opened);
+        self.release_now(key, token, now.saturating_add(ttl));
         Ok(())
     }
 

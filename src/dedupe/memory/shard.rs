@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use hashbrown::HashTable;
 
-use super::gate::Gate;
+use super::Gone;
 use super::slab::{Chain, List, NIL, Slab, State};
+use crate::dedupe::gate::Gate;
 use crate::dedupe::{ABANDONED_KEPT, Answer, Claim, Committed, EventKey, Lease, StoreError, Token};
 use crate::time::UnixTime;
 
@@ -70,6 +71,8 @@ pub(super) struct Shard {
     token: u64,
     /// Only for claims that somebody waits for.
     gates: HashMap<u32, Arc<Gate>>,
+    /// What was forgotten of entries that have a number, for whoever keeps a copy of them.
+    gone: Vec<Gone>,
 }
 
 /// A gate to open once the shard's lock is given back: waking runs code that is not ours.
@@ -90,6 +93,7 @@ impl Shard {
             hand: 0,
             token: random(),
             gates: HashMap::new(),
+            gone: Vec::new(),
         }
     }
 
@@ -100,7 +104,7 @@ impl Shard {
         now: UnixTime,
         lease: Duration,
     ) -> Result<(Claim, Opened), StoreError> {
-        self.sweep(now);
+        self.sweep(SWEPT_PER_CLAIM, now);
         let (index, opened) = match self.find(hash, key) {
             Some(index) => {
                 let slot = &self.slab[index];
@@ -140,22 +144,93 @@ impl Shard {
         token: Token,
         until: UnixTime,
         answer: Option<Box<[u8]>>,
+        number: u64,
     ) -> (Committed, Opened) {
         let Some(index) = self.held(hash, key, token) else { return (Committed::TooLate, None) };
         self.detach(index);
+        self.accept(index, until, answer, number);
+        (Committed::Yes, self.gates.remove(&index))
+    }
+
+    /// Puts in an accepted event that was not claimed here, in the place of whatever was known of it.
+    pub(super) fn remember(
+        &mut self,
+        hash: u64,
+        key: &EventKey,
+        now: UnixTime,
+        accepted: Accepted,
+    ) -> Result<Opened, StoreError> {
+        let (index, opened) = match self.find(hash, key) {
+            Some(index) => {
+                self.detach(index);
+                (index, self.gates.remove(&index))
+            }
+            None => (self.insert(hash, key, now)?, None),
+        };
+        self.slab[index].attempt = accepted.attempt;
+        self.accept(index, accepted.until, accepted.answer, accepted.number);
+        Ok(opened)
+    }
+
+    /// Gives an accepted event that has none the number under which a copy of it is kept; otherwise that copy
+    /// is of no use.
+    pub(super) fn number(&mut self, hash: u64, key: &EventKey, number: u64) {
+        let slot = self.find(hash, key).map(|index| &mut self.slab[index]);
+        match slot.filter(|slot| slot.state == State::Accepted && slot.token == 0) {
+            Some(slot) => slot.token = number,
+            None => self.gone.push(Gone::Event(number)),
+        }
+    }
+
+    /// What is known of the event without claiming it: that it was accepted, or is in flight.
+    pub(super) fn known(&self, hash: u64, key: &EventKey, now: UnixTime) -> Option<Claim> {
+        let slot = &self.slab[self.find(hash, key)?];
+        match slot.state {
+            _ if now.millis() >= slot.until => None,
+            State::Accepted => {
+                let answer = slot.answer.as_deref().and_then(Answer::unpack);
+                Some(Claim::Seen { answer, attempt: slot.attempt })
+            }
+            State::InFlight => Some(Claim::InFlight),
+            State::Released | State::Free => None,
+        }
+    }
+
+    /// Which attempt the claim in flight with this token is; `None` if there is no such claim.
+    pub(super) fn attempt(&self, hash: u64, key: &EventKey, token: Token) -> Option<u32> {
+        self.held(hash, key, token).map(|index| self.slab[index].attempt)
+    }
+
+    /// What was forgotten since this was asked last.
+    pub(super) fn gone(&mut self) -> Vec<Gone> {
+        std::mem::take(&mut self.gone)
+    }
+
+    /// The entry, which stands in no list, is an accepted event from now on.
+    fn accept(&mut self, index: u32, until: UnixTime, answer: Option<Box<[u8]>>, number: u64) {
         let slot = &mut self.slab[index];
         slot.state = State::Accepted;
         slot.until = until.millis();
+        slot.token = number;
         self.accepted.push(&mut self.slab, index);
-        if let Some(answer) = answer.filter(|answer| answer.len() <= self.answer_budget) {
-            self.answer_bytes += answer.len();
-            self.slab[index].answer = Some(answer);
-            self.answers.push(&mut self.slab, index);
-            while self.answer_bytes > self.answer_budget {
-                self.drop_answer(self.answers.head());
-            }
+        let Some(answer) = answer else { return };
+        if answer.len() > self.answer_budget {
+            return self.answer_gone(number);
         }
-        (Committed::Yes, self.gates.remove(&index))
+        self.answer_bytes += answer.len();
+        self.slab[index].answer = Some(answer);
+        self.answers.push(&mut self.slab, index);
+        while self.answer_bytes > self.answer_budget {
+            let oldest = self.answers.head();
+            self.drop_answer(oldest);
+            self.answer_gone(self.slab[oldest].token);
+        }
+    }
+
+    fn answer_gone(&mut self, number: u64) {
+        if number != 0 {
+            self.gone.push(Gone::Answer(number));
+        }
     }
 
     pub(super) fn release(&mut self, hash: u64, key: &EventKey, token: Token, until: UnixTime) -> Opened {
@@ -247,8 +322,8 @@ impl Shard {
     }
 
     /// A few steps of the round in which expired entries are found.
-    fn sweep(&mut self, now: UnixTime) {
-        for _ in 0..SWEPT_PER_CLAIM.min(self.slab.len()) {
+    pub(super) fn sweep(&mut self, steps: u32, now: UnixTime) {
+        for _ in 0..steps.min(self.slab.len()) {
             self.hand = if self.hand + 1 < self.slab.len() { self.hand + 1 } else { 0 };
             if self.slab[self.hand].state != State::Free && self.forgotten(self.hand, now) {
                 self.remove(self.hand);
@@ -283,7 +358,13 @@ impl Shard {
         match self.slab[index].state {
             State::InFlight => self.in_flight.unlink(&mut self.slab, index),
             State::Released => self.released.unlink(&mut self.slab, index),
-            State::Accepted => self.accepted.unlink(&mut self.slab, index),
+            State::Accepted => {
+                self.accepted.unlink(&mut self.slab, index);
+                let number = std::mem::take(&mut self.slab[index].token);
+                if number != 0 {
+                    self.gone.push(Gone::Event(number));
+                }
+            }
             State::Free => {}
         }
     }
@@ -294,6 +375,18 @@ impl Shard {
             self.answers.unlink(&mut self.slab, index);
         }
     }
+}
+
+/// An accepted event that comes from elsewhere.
+pub(in crate::dedupe) struct Accepted {
+    /// Until when it is remembered.
+    pub(in crate::dedupe) until: UnixTime,
+    /// Which attempt was accepted.
+    pub(in crate::dedupe) attempt: u32,
+    /// The first answer, packed.
+    pub(in crate::dedupe) answer: Option<Box<[u8]>>,
+    /// The number under which a copy is kept, 0 without one.
+    pub(in crate::dedupe) number: u64,
 }
 
 /// A random number from the operating system, by way of the standard library's hasher keys.

@@ -28,7 +28,8 @@ pub(super) struct Slot {
     pub(super) key: EventKey,
     /// When the lease or the memory of it ends, in milliseconds since 1970.
     pub(super) until: i64,
-    /// Of the claim in flight; meaningless otherwise.
+    /// Of the claim in flight its token; of an accepted event the number under which a copy is kept, 0 without
+    /// one; meaningless otherwise.
     pub(super) token: u64,
     /// The first answer, packed.
     pub(super) answer: Option<Box<[u8]>>,

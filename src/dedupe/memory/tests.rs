@@ -1,9 +1,10 @@
-//! The contract, the bounds that only a store in memory has, and a model that is obviously right.
+//! The contract, the model, and the bounds that only a store in memory has.
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::dedupe::contract::{START, answer, contract_tests, key};
+use crate::dedupe::contract::{Rig, START, answer, contract_tests, key};
+use crate::dedupe::model::{self, Bounds, Subject, steps};
 use crate::dedupe::{ABANDONED_KEPT, Lease};
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -15,12 +16,13 @@ fn store(entries: usize, answers_bytes: u64) -> MemoryStore {
 
 mod contract_of_a_small_store {
     use super::*;
-    contract_tests!(store(1000, 1 << 20));
+    contract_tests!(Rig::given(store(1000, 1 << 20)));
+    contract_tests!(Rig::given(store(1000, 1 << 20)); a_token_of_another_event_settles_nothing,);
 }
 
 mod contract_of_a_sharded_store {
     use super::*;
-    contract_tests!(store(1_000_000, 64 << 20));
+    contract_tests!(Rig::given(store(1_000_000, 64 << 20)));
 }
 
 /// The memory store answers at once.
@@ -185,110 +187,16 @@ fn a_store_has_shards_only_where_each_holds_enough() {
     assert_eq!(count(usize::MAX, u64::MAX), MAX_SHARDS);
 }
 
-/// One step of a random history.
-#[derive(Clone, Debug)]
-enum Step {
-    Claim(usize),
-    /// Settles with the token the key was last claimed with, which may be out of date.
-    Commit(usize, Option<&'static str>),
-    Release(usize),
-    Pass(Duration),
-}
-
-const KEYS: usize = 6;
 /// No more than the slots one claim sweeps, so that the model may forget at once.
-const ROOM: usize = 4;
-const ANSWERS: usize = 12;
+const BOUNDS: Bounds = Bounds { entries: 4, answers: 12, remembers_what_it_forgot: false };
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let body = prop_oneof![Just(None), Just(Some("a")), Just(Some("bcdef"))];
-    let step = prop_oneof![
-        4 => (0..KEYS).prop_map(Step::Claim),
-        2 => (0..KEYS, body).prop_map(|(key, body)| Step::Commit(key, body)),
-        2 => (0..KEYS).prop_map(Step::Release),
-        1 => prop_oneof![Just(LEASE / 2), Just(LEASE), Just(TTL / 2), Just(ABANDONED_KEPT)].prop_map(Step::Pass),
-    ];
-    proptest::collection::vec(step, 1..120)
-}
+struct InMemory(MemoryStore);
 
-/// The same promises without any cleverness: a list in the order of the last change.
-#[derive(Default)]
-struct Model {
-    entries: Vec<Entry>,
-    evictions: u64,
-    claims: u64,
-}
+impl Subject for InMemory {
+    type Store = MemoryStore;
 
-#[derive(Clone, Debug)]
-struct Entry {
-    key: usize,
-    state: &'static str,
-    claim: u64,
-    attempt: u32,
-    until: UnixTime,
-    answer: Option<Answer>,
-}
-
-impl Model {
-    fn take(&mut self, key: usize) -> Option<Entry> {
-        let at = self.entries.iter().position(|entry| entry.key == key)?;
-        Some(self.entries.remove(at))
-    }
-
-    fn claim(&mut self, key: usize, now: UnixTime) -> Result<(Claim, u64), StoreError> {
-        self.entries.retain(|entry| match entry.state {
-            "in flight" => now < entry.until.saturating_add(ABANDONED_KEPT),
-            _ => now < entry.until,
-        });
-        let mut attempt = 1;
-        if let Some(entry) = self.entries.iter().find(|entry| entry.key == key) {
-            match entry.state {
-                "accepted" => {
-                    let (answer, attempt) = (entry.answer.clone(), entry.attempt);
-                    return Ok((Claim::Seen { answer, attempt }, 0));
-                }
-                "in flight" if now < entry.until => return Ok((Claim::InFlight, 0)),
-                _ => attempt = entry.attempt + 1,
-            }
-            self.take(key);
-        } else if self.entries.len() == ROOM {
-            let oldest = |state| self.entries.iter().position(|entry| entry.state == state);
-            let over = |entry: &Entry| entry.state == "in flight" && now >= entry.until;
-            let victim = oldest("released")
-                .or(oldest("accepted"))
-                .or(self.entries.iter().position(over))
-                .ok_or(StoreError::Full)?;
-            self.evictions += u64::from(self.entries.remove(victim).state == "accepted");
-        }
-        self.claims += 1;
-        let until = now.saturating_add(LEASE);
-        let claim = self.claims;
-        self.entries.push(Entry { key, state: "in flight", claim, attempt, until, answer: None });
-        Ok((Claim::New(Lease { token: Token(0), attempt }), claim))
-    }
-
-    fn settle(
-        &mut self,
-        key: usize,
-        claim: u64,
-        state: &'static str,
-        until: UnixTime,
-        answer: Option<Answer>,
-    ) -> Committed {
-        let held = |entry: &&Entry| entry.key == key && entry.claim == claim && entry.state == "in flight";
-        if self.entries.iter().find(held).is_none() {
-            return Committed::TooLate;
-        }
-        if let Some(entry) = self.take(key) {
-            self.entries.push(Entry { state, until, answer, ..entry });
-        }
-        let size =
-            |entry: &Entry| entry.answer.as_ref().and_then(Answer::pack).map_or(0, |bytes| bytes.len());
-        while self.entries.iter().map(size).sum::<usize>() > ANSWERS {
-            let oldest = self.entries.iter_mut().find(|entry| entry.answer.is_some());
-            oldest.unwrap().answer = None;
-        }
-        Committed::Yes
+    fn store(&self) -> &MemoryStore {
+        &self.0
     }
 }
 
@@ -296,43 +204,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_history_goes_as_in_the_model(steps in steps()) {
-        let store = store(ROOM, ANSWERS as u64);
-        let mut model = Model::default();
-        let mut time = START;
-        let mut last = [(Token(0), 0); KEYS];
-        for step in steps {
-            match step {
-                Step::Claim(n) => {
-                    let name = key(&n.to_string());
-                    let got = now(store.claim(&name, time, LEASE));
-                    let expected = model.claim(n, time);
-                    if let (Ok(Claim::New(lease)), Ok((_, claim))) = (&got, &expected) {
-                        prop_assert!(last.iter().all(|(token, _)| *token != lease.token));
-                        last[n] = (lease.token, *claim);
-                    }
-                    let got = got.map(|claim| match claim {
-                        Claim::New(lease) => Claim::New(Lease { token: Token(0), ..lease }),
-                        other => other,
-                    });
-                    prop_assert_eq!(got, expected.map(|(claim, _)| claim));
-                    prop_assert_eq!(store.entries(), model.entries.len() as u64);
-                }
-                Step::Commit(n, body) => {
-                    let (token, claim) = last[n];
-                    let until = time.saturating_add(TTL);
-                    let got = now(store.commit(&key(&n.to_string()), token, time, TTL, body.map(answer)));
-                    let expected = model.settle(n, claim, "accepted", until, body.map(answer));
-                    prop_assert_eq!(got, Ok(expected));
-                }
-                Step::Release(n) => {
-                    let (token, claim) = last[n];
-                    now(store.release(&key(&n.to_string()), token, time, TTL)).unwrap();
-                    model.settle(n, claim, "released", time.saturating_add(TTL), None);
-                }
-                Step::Pass(by) => time = time.saturating_add(by),
-            }
-            prop_assert_eq!(store.evictions(), model.evictions);
-        }
+    fn any_history_goes_as_in_the_model(steps in steps(false)) {
+        let store = InMemory(store(BOUNDS.entries, BOUNDS.answers as u64));
+        now(model::follow(store, BOUNDS, steps))?;
     }
 }

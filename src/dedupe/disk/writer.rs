@@ -1,0 +1,312 @@
+//! The one thread that writes: takes all commits that wait, writes them at once, answers them, and begins anew.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::file::{Event, EventFile};
+use crate::clock;
+use crate::dedupe::health::Health;
+use crate::dedupe::memory::{Gone, MemoryStore};
+use crate::dedupe::{Committed, EventKey, StoreError, Token};
+use crate::time::UnixTime;
+
+/// Commits that may wait for the disk; more are refused at once.
+const WAITING: usize = 16 * 1024;
+/// Commits and bytes of answers written at once.
+const AT_ONCE: usize = 1024;
+const BYTES_AT_ONCE: usize = 8 << 20;
+/// Records removed at once, beside as many as are added.
+const GONE_AT_ONCE: usize = 1024;
+/// How long a write waits at most for commits that are likely to come.
+const LINGER: Duration = Duration::from_millis(2);
+/// How often expired events are looked for, and how many are looked at in each shard: a million in ten minutes.
+const SWEEP: Duration = Duration::from_secs(1);
+const SWEPT: u32 = 32;
+/// How often a file that could not be written is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+/// Accepted events kept to be written once the file can be written again, and bytes of their answers.
+const OWED: usize = 16 * 1024;
+const BYTES_OWED: usize = 16 << 20;
+
+/// An event to be recorded, and who waits for it.
+pub(super) struct Commit {
+    key: EventKey,
+    token: Token,
+    until: UnixTime,
+    packed: Option<Box<[u8]>>,
+    done: oneshot::Sender<Result<Committed, StoreError>>,
+}
+
+impl Commit {
+    pub(super) fn new(
+        key: EventKey,
+        token: Token,
+        until: UnixTime,
+        packed: Option<Box<[u8]>>,
+    ) -> (Self, oneshot::Receiver<Result<Committed, StoreError>>) {
+        let (done, waits) = oneshot::channel();
+        (Self { key, token, until, packed, done }, waits)
+    }
+}
+
+enum Job {
+    Commit(Commit),
+    Close,
+    #[cfg(test)]
+    AtRest(Box<dyn FnOnce() + Send>),
+}
+
+/// The thread's desk.
+pub(super) struct Writer {
+    jobs: Sender<Job>,
+    desk: Arc<Desk>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Desk {
+    waiting: AtomicUsize,
+    gone: Mutex<Vec<Gone>>,
+}
+
+impl Writer {
+    /// Starts the thread; `gone` are records that are of no use any more.
+    pub(super) fn start(
+        file: EventFile,
+        index: Arc<MemoryStore>,
+        health: Arc<Health>,
+        gone: Vec<Gone>,
+    ) -> io::Result<Self> {
+        let (jobs, queue) = channel();
+        let desk = Arc::new(Desk { waiting: AtomicUsize::new(0), gone: Mutex::new(gone) });
+        let work = Work {
+            file,
+            index,
+            health,
+            desk: Arc::clone(&desk),
+            owed: Owed::default(),
+            retry: clock::monotonic(),
+        };
+        let thread = thread::Builder::new().name("sealpost-disk".into()).spawn(move || work.run(&queue))?;
+        Ok(Self { jobs, desk, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Takes a commit; its outcome comes to whoever waits for it.
+    pub(super) fn write(&self, commit: Commit) -> Result<(), StoreError> {
+        if self.desk.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
+            self.desk.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(StoreError::Unavailable(format!("{WAITING} commits wait for the disk already")));
+        }
+        self.jobs
+            .send(Job::Commit(commit))
+            .map_err(|_| StoreError::Unavailable("the disk store is closed".into()))
+    }
+
+    /// Takes numbers of records that are of no use any more. No more of them than there are records can wait.
+    pub(super) fn forget(&self, mut gone: Vec<Gone>) {
+        if !gone.is_empty() {
+            self.desk.gone.lock().append(&mut gone);
+        }
+    }
+
+    /// Does something when everything that was forgotten so far is gone from the file and nothing is being written.
+    #[cfg(test)]
+    pub(super) fn at_rest<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let (done, outcome) = channel();
+        let _ = self.jobs.send(Job::AtRest(Box::new(move || drop(done.send(work())))));
+        outcome.recv().unwrap()
+    }
+
+    /// Ends the thread after what was given to it so far.
+    pub(super) fn close(&self) {
+        let _ = self.jobs.send(Job::Close);
+        if let Some(thread) = self.thread.lock().take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+struct Work {
+    file: EventFile,
+    index: Arc<MemoryStore>,
+    health: Arc<Health>,
+    desk: Arc<Desk>,
+    owed: Owed,
+    /// When a file that failed may be tried again.
+    retry: Instant,
+}
+
+impl Work {
+    fn run(mut self, queue: &Receiver<Job>) {
+        let mut swept = clock::monotonic();
+        let mut open = true;
+        let (mut company, mut linger) = (0, Duration::ZERO);
+        while open {
+            let mut commits = Vec::new();
+            #[cfg(test)]
+            let mut at_rest = Vec::new();
+            let mut bytes = 0;
+            let mut job = match queue.recv_timeout(if self.file.is_closed() { RETRY } else { SWEEP }) {
+                Ok(job) => Some(job),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            let began = clock::monotonic();
+            while let Some(next) = job {
+                match next {
+                    Job::Commit(commit) => {
+                        self.desk.waiting.fetch_sub(1, Ordering::Relaxed);
+                        bytes += commit.packed.as_ref().map_or(0, |packed| packed.len());
+                        commits.push(commit);
+                    }
+                    Job::Close => open = false,
+                    #[cfg(test)]
+                    Job::AtRest(work) => at_rest.push(work),
+                }
+                let full = commits.len() >= AT_ONCE || bytes >= BYTES_AT_ONCE;
+                job = if full { None } else { queue.try_recv().ok() };
+                if job.is_none() && !full && open && commits.len() < company {
+                    let left = linger.saturating_sub(clock::monotonic().duration_since(began));
+                    job = queue.recv_timeout(left).ok();
+                }
+            }
+            let now = clock::monotonic();
+            if now.duration_since(swept) >= SWEEP {
+                swept = now;
+                self.desk.gone.lock().append(&mut self.index.sweep(SWEPT, clock::now()));
+            }
+            let count = commits.len();
+            self.turn(commits, now);
+            #[cfg(test)]
+            for work in at_rest {
+                while !self.desk.gone.lock().is_empty() {
+                    self.turn(Vec::new(), now);
+                }
+                work();
+            }
+            // Those who were just answered come again, one after the other. A moment's patience for as many of them
+            // as came together last time spares every second write; who comes alone waits for nobody.
+            company = if count > 1 { count } else { 0 };
+            linger = (clock::monotonic().duration_since(now) / 4).clamp(LINGER / 4, LINGER);
+        }
+        self.file.close();
+    }
+
+    /// One write, and an answer to each commit.
+    fn turn(&mut self, commits: Vec<Commit>, now: Instant) {
+        let mut held = Vec::with_capacity(commits.len());
+        for Commit { key, token, until, packed, done } in commits {
+            match self.index.attempt(&key, token) {
+                Some(attempt) => held.push((Event { key, until, attempt, packed }, token, done)),
+                None => drop(done.send(Ok(Committed::TooLate))),
+            }
+        }
+        let mut gone = std::mem::take(&mut *self.desk.gone.lock());
+        let later = gone.split_off(gone.len().min(GONE_AT_ONCE + held.len()));
+        if !later.is_empty() {
+            self.desk.gone.lock().extend(later);
+        }
+        let failed = self.file.is_closed();
+        let written = if failed && now < self.retry {
+            Err(None)
+        } else if !failed && held.is_empty() && gone.is_empty() {
+            return;
+        } else {
+            let events: Vec<_> = self.owed.0.iter().chain(held.iter().map(|(event, ..)| event)).collect();
+            let reopened = if failed { self.file.reopen(false) } else { Ok(()) };
+            reopened.and_then(|()| self.file.write(&events, &gone)).map_err(Some)
+        };
+        match written {
+            Ok(first) => self.written(first, held),
+            Err(error) => {
+                self.desk.gone.lock().append(&mut gone);
+                self.failed(error, held);
+            }
+        }
+    }
+
+    fn written(&mut self, first: u64, held: Vec<(Event, Token, Done)>) {
+        if self.health.recover() {
+            tracing::info!(target: "sealpost::dedupe", file = %self.file.path().display(), "the disk store can be written again");
+        }
+        let mut numbers = first..;
+        let mut gone = Vec::new();
+        let mut answers = Vec::with_capacity(held.len());
+        for (event, number) in self.owed.take().into_iter().zip(&mut numbers) {
+            gone.append(&mut self.index.number(&event.key, number));
+        }
+        for ((event, token, done), number) in held.into_iter().zip(&mut numbers) {
+            let (committed, mut forgotten) =
+                self.index.commit_now(&event.key, token, event.until, event.packed, number);
+            gone.append(&mut forgotten);
+            if committed == Committed::TooLate {
+                gone.push(Gone::Event(number));
+            }
+            answers.push((done, committed));
+        }
+        if !gone.is_empty() {
+            self.desk.gone.lock().append(&mut gone);
+        }
+        // All at once: whoever is woken finds the others' answers there as well and need not sleep in between.
+        for (done, committed) in answers {
+            let _ = done.send(Ok(committed));
+        }
+    }
+
+    /// The events were accepted all the same: this process knows them, and writes them when it can.
+    fn failed(&mut self, error: Option<redb::Error>, held: Vec<(Event, Token, Done)>) {
+        if let Some(error) = error {
+            self.retry = clock::monotonic() + RETRY;
+            let why = format!("cannot write {}: {error}", self.file.path().display());
+            if self.health.fail(&why) {
+                tracing::error!(target: "sealpost::dedupe", "the disk store failed: {why}");
+            }
+        }
+        let error = self.health.check().err();
+        let error = error.unwrap_or_else(|| StoreError::Unavailable("the file is closed".into()));
+        for (event, token, done) in held {
+            self.index.commit_now(&event.key, token, event.until, event.packed.clone(), 0);
+            self.owed.push(event);
+            let _ = done.send(Err(error.clone()));
+        }
+    }
+}
+
+type Done = oneshot::Sender<Result<Committed, StoreError>>;
+
+/// Accepted events that are not in the file yet; past the limits the oldest are never written.
+#[derive(Default)]
+struct Owed(VecDeque<Event>, usize);
+
+impl Owed {
+    fn push(&mut self, event: Event) {
+        self.1 += size(&event);
+        self.0.push_back(event);
+        while self.0.len() > OWED || self.1 > BYTES_OWED {
+            let Some(oldest) = self.0.pop_front() else { break };
+            self.1 -= size(&oldest);
+        }
+    }
+
+    fn take(&mut self) -> VecDeque<Event> {
+        self.1 = 0;
+        std::mem::take(&mut self.0)
+    }
+}
+
+fn size(event: &Event) -> usize {
+    event.packed.as_ref().map_or(0, |packed| packed.len())
+}
