@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::dedupe::{Answer, Claim, Committed, Store, StoreError, Token, Wait};
+use crate::dedupe::{Answer, Claim, Committed, Lease, Store, StoreError, Stores, Token, Wait};
 use crate::routes::{Dedupe, Mode, OnStoreError, Route};
 use crate::time::UnixTime;
 use crate::verify::{EventKey, Rejection, Verified};
@@ -250,6 +250,8 @@ struct Held {
     token: Token,
     attempt: u32,
     ttl: Duration,
+    /// Whether it was made in this gateway's own memory because the store failed; there it is settled, too.
+    here: bool,
 }
 
 /// What the policy says of a request that has its proof.
@@ -290,26 +292,34 @@ impl Admitted {
     /// The upstream accepted the event: from now on copies of it get `answer`.
     ///
     /// # Errors
-    /// When the store cannot record it. The sender still gets the upstream's answer; a later copy is forwarded again.
+    /// When the store cannot record it. The sender still gets the upstream's answer, and this gateway remembers the
+    /// event for itself; a copy that reaches another gateway, or this one after a restart, may be forwarded again.
     pub async fn commit<S: Store>(
         self,
-        store: &S,
+        stores: &Stores<S>,
         now: UnixTime,
         answer: Option<Answer>,
     ) -> Result<Committed, StoreError> {
-        match self.lease {
-            Some(held) => store.commit(&held.key, held.token, now, held.ttl, answer).await,
-            None => Ok(Committed::Yes),
+        let Some(Held { key, token, attempt, ttl, here }) = self.lease else { return Ok(Committed::Yes) };
+        if here {
+            return stores.spare.commit(&key, token, now, ttl, answer).await;
         }
+        let committed = stores.main.commit(&key, token, now, ttl, answer.clone()).await;
+        if committed.is_err() {
+            stores.remember_here(&key, attempt, now, ttl, answer.as_ref());
+            stores.main.let_go(&key);
+        }
+        committed
     }
 
     /// The upstream did not accept the event: the next copy may go through.
     ///
     /// # Errors
     /// When the store cannot be reached; the lease then ends by time.
-    pub async fn release<S: Store>(self, store: &S, now: UnixTime) -> Result<(), StoreError> {
+    pub async fn release<S: Store>(self, stores: &Stores<S>, now: UnixTime) -> Result<(), StoreError> {
         match self.lease {
-            Some(held) => store.release(&held.key, held.token, now, held.ttl).await,
+            Some(held) if held.here => stores.spare.release(&held.key, held.token, now, held.ttl).await,
+            Some(held) => stores.main.release(&held.key, held.token, now, held.ttl).await,
             None => Ok(()),
         }
     }
@@ -318,18 +328,30 @@ impl Admitted {
 /// How much longer than the route's timeout a lease lasts: room for connecting, committing and a slow scheduler.
 pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
+/// What the store could not do, and at what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreFailure {
+    /// Whether it failed while a copy in flight was waited for, and not at a claim.
+    pub waiting: bool,
+    /// Why.
+    pub error: StoreError,
+}
+
 /// Claims the event, waiting for a copy in flight up to the route's timeout.
+///
+/// Where the store fails and the route says so, the claim is made in this gateway's own memory, which is asked first
+/// in any case: an event taken in while the store was away is known nowhere else.
 ///
 /// `now` is asked again after every wait; `within` bounds a wait (it returns `None` when the time is over).
 pub async fn admit<S, N, W, F>(
-    store: &S,
+    stores: &Stores<S>,
     proof: Proof,
     key: EventKey,
     dedupe: &Dedupe,
     timeout: Duration,
     now: N,
     within: W,
-) -> (Admission, Option<StoreError>)
+) -> (Admission, Option<StoreFailure>)
 where
     S: Store,
     N: Fn() -> UnixTime,
@@ -339,36 +361,53 @@ where
     let lease = timeout.saturating_add(LEASE_MARGIN);
     let deadline = within(timeout);
     let mut deadline = std::pin::pin!(deadline);
+    let mut failure: Option<StoreFailure> = None;
     loop {
-        match store.claim(&key, now(), lease).await {
-            Ok(Claim::New(lease)) => {
-                let held = Held { key, token: lease.token, attempt: lease.attempt, ttl: dedupe.ttl };
-                return (Admission::Admitted(Admitted { proof, lease: Some(held) }), None);
+        let known = stores.known_here(&key, now());
+        let here = known.is_some() || failure.is_some();
+        let claim = match known {
+            Some(claim) => Ok(claim),
+            None if here => stores.spare.claim(&key, now(), lease).await,
+            None => stores.main.claim(&key, now(), lease).await,
+        };
+        let failed = match claim {
+            Ok(Claim::New(Lease { token, attempt })) => {
+                let lease = Some(Held { key, token, attempt, ttl: dedupe.ttl, here });
+                return (Admission::Admitted(Admitted { proof, lease }), failure);
             }
-            Ok(Claim::Seen { answer, attempt }) => return (Admission::Duplicate { answer, attempt }, None),
+            Ok(Claim::Seen { answer, attempt }) => {
+                return (Admission::Duplicate { answer, attempt }, failure);
+            }
             Ok(Claim::InFlight) => {
-                let settled = store.settled(&key, now());
+                let settled = async {
+                    if here {
+                        stores.spare.settled(&key, now()).await
+                    } else {
+                        stores.main.settled(&key, now()).await
+                    }
+                };
                 tokio::select! {
                     outcome = settled => match outcome {
-                        Ok(Wait::Changed) => {}
-                        Ok(Wait::TooMany) => return (Admission::Later(Reason::InFlight), None),
-                        Err(error) => return on_error(dedupe, proof, error),
+                        Ok(Wait::Changed) => continue,
+                        Ok(Wait::TooMany) => return (Admission::Later(Reason::InFlight), failure),
+                        Err(error) => StoreFailure { waiting: true, error },
                     },
-                    () = &mut deadline => return (Admission::Later(Reason::InFlight), None),
+                    () = &mut deadline => return (Admission::Later(Reason::InFlight), failure),
                 }
             }
-            Err(error) => return on_error(dedupe, proof, error),
-        }
+            Err(error) => StoreFailure { waiting: false, error },
+        };
+        let admission = match dedupe.on_store_error {
+            // Once: what has no room in the memory of last resort has none anywhere.
+            OnStoreError::Memory if !here && failed.error != StoreError::Full => {
+                failure = Some(failed);
+                continue;
+            }
+            OnStoreError::Pass => Admission::Admitted(Admitted::unclaimed(proof)),
+            OnStoreError::Refuse | OnStoreError::Memory => Admission::Later(Reason::StoreUnavailable),
+        };
+        return (admission, Some(failed));
     }
-}
-
-fn on_error(dedupe: &Dedupe, proof: Proof, error: StoreError) -> (Admission, Option<StoreError>) {
-    let admission = match dedupe.on_store_error {
-        OnStoreError::Pass => Admission::Admitted(Admitted::unclaimed(proof)),
-        // The memory store is its own fallback: when it has no room, nothing else has.
-        OnStoreError::Refuse | OnStoreError::Memory => Admission::Later(Reason::StoreUnavailable),
-    };
-    (admission, Some(error))
 }
 
 #[cfg(test)]

@@ -14,7 +14,10 @@ use tokio::sync::{oneshot, watch};
 use self::status::RunningStatus;
 use crate::admin;
 use crate::clock;
-use crate::dedupe::{MemoryLimits, MemoryStore, Store as _};
+use crate::config::{Config, StoreKind};
+use crate::dedupe::{
+    Backend, DiskOptions, DiskStore, MemoryLimits, MemoryStore, RedisOptions, RedisStore, Stores,
+};
 use crate::gateway::{Bound, Certificate, Gateway, Listening, Live, Phase, Sockets, bind};
 use crate::metrics::Metrics;
 use crate::reload::{ConfigSource, LoadError, Reloader, Watcher, certificates, load};
@@ -24,6 +27,9 @@ const LEAVE: Duration = Duration::from_millis(500);
 
 /// How often the process looks after what no request looks after.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
+
+/// How long the store may take to close.
+const CLOSE: Duration = Duration::from_secs(2);
 
 /// How to run.
 #[derive(Clone, Debug)]
@@ -185,7 +191,7 @@ async fn keep_house(gateway: Arc<Gateway>) {
     loop {
         tokio::time::sleep(HOUSEKEEPING).await;
         gateway.pool.sweep().await;
-        let evictions = gateway.store.evictions();
+        let evictions = gateway.stores.evictions();
         if evictions > said {
             tracing::warn!(
                 target: "sealpost::dedupe",
@@ -195,6 +201,26 @@ async fn keep_house(gateway: Arc<Gateway>) {
             said = evictions;
         }
     }
+}
+
+/// Opens what the configuration says, and says what is in the way.
+fn open_stores(config: &Config, options: &RunOptions) -> Result<Stores, RunError> {
+    let dedupe = &config.dedupe;
+    let limits = MemoryLimits { entries: dedupe.entries, answers_bytes: dedupe.answers };
+    let main = match (dedupe.store, &dedupe.path, &dedupe.url) {
+        (StoreKind::Disk, Some(path), _) => {
+            let folder = options.config.folder().join(path);
+            let options = DiskOptions { folder, limits, fsync: true };
+            Backend::Disk(DiskStore::open(&options, clock::now()).map_err(RunError::Start)?)
+        }
+        (StoreKind::Redis, _, Some(url)) => {
+            let (prefix, timeout) = (dedupe.prefix.clone(), dedupe.timeout);
+            let options = RedisOptions { url: url.clone(), prefix, timeout };
+            Backend::Redis(RedisStore::open(options).map_err(RunError::Start)?)
+        }
+        _ => Backend::Memory(MemoryStore::new(limits)),
+    };
+    Ok(Stores::new(main, limits))
 }
 
 struct Server {
@@ -227,10 +253,9 @@ impl Server {
         let metrics = Metrics::new();
         metrics.reloaded(true);
         metrics.config_info(&config.hash);
-        let limits = MemoryLimits { entries: config.dedupe.entries, answers_bytes: config.dedupe.answers };
-        let store = MemoryStore::new(limits);
+        let stores = open_stores(&config, options)?;
         let live = Live::new(config.clone(), &options.config.folder(), &metrics, clock::now());
-        let gateway = Arc::new(Gateway::new(live, store, metrics));
+        let gateway = Arc::new(Gateway::new(live, stores, metrics));
 
         let bound: Vec<Bound> = config
             .listen
@@ -309,6 +334,9 @@ impl Server {
         }
         let _ = self.admin_shutdown.send(true);
         let _ = tokio::time::timeout(Duration::from_millis(100), self.admin_service.closed()).await;
+        // Nothing is lost if the disk is too slow for this: what was answered is written.
+        let close = tokio::task::spawn_blocking(move || self.gateway.stores.main.close());
+        let _ = tokio::time::timeout(CLOSE, close).await;
         tracing::info!(target: "sealpost", "ended");
     }
 }

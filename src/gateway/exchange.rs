@@ -20,7 +20,7 @@ use super::record::Record;
 use super::request::{self, Request};
 use super::respond;
 use super::state::{Gateway, Phase};
-use crate::admit::{self, Admission, Admitted, Proof, Reason};
+use crate::admit::{self, Admission, Admitted, Proof, Reason, StoreFailure};
 use crate::catalog::Provider;
 use crate::clock;
 use crate::metrics::Operation;
@@ -338,8 +338,8 @@ impl Exchange {
             Err(missing) => return Err(Ending::refuse(Reason::EventIdMissing).because(missing.to_string())),
         };
         let started = clock::monotonic();
-        let (admission, error) = admit::admit(
-            &self.gateway.store,
+        let (admission, failure) = admit::admit(
+            &self.gateway.stores,
             proof,
             key,
             dedupe,
@@ -349,8 +349,9 @@ impl Exchange {
         )
         .await;
         record.claimed(&self.gateway, started);
-        if let Some(error) = &error {
-            record.store_failed(&self.gateway, Operation::Claim, error);
+        if let Some(StoreFailure { waiting, error }) = &failure {
+            let operation = if *waiting { Operation::Wait } else { Operation::Claim };
+            record.store_failed(&self.gateway, operation, error);
         }
         match admission {
             Admission::Admitted(permit) => Ok(permit),
@@ -358,13 +359,7 @@ impl Exchange {
                 record.attempt = attempt;
                 Err(ending::duplicate(route, answer))
             }
-            Admission::Later(reason) => {
-                let ending = Ending::refuse(reason);
-                Err(match error {
-                    Some(error) => ending.because(error.to_string()),
-                    None => ending,
-                })
-            }
+            Admission::Later(reason) => Err(Ending::refuse(reason)),
         }
     }
 }

@@ -95,7 +95,10 @@ impl Gateway {
             body: passed.start.clone(),
         });
         // A store that fails now changes nothing for the sender: the upstream has accepted the event.
-        match permit.commit(&self.store, clock::now(), kept).await {
+        let started = clock::monotonic();
+        let committed = permit.commit(&self.stores, clock::now(), kept).await;
+        self.metrics.store(Operation::Commit, started.elapsed());
+        match committed {
             Ok(Committed::Yes) => {}
             Ok(Committed::TooLate) => {
                 record.note("the lease was over before the commit; a copy may have gone through")
@@ -105,7 +108,10 @@ impl Gateway {
     }
 
     async fn give_back(&self, permit: Admitted, record: &mut Record) {
-        if let Err(error) = permit.release(&self.store, clock::now()).await {
+        let started = clock::monotonic();
+        let released = permit.release(&self.stores, clock::now()).await;
+        self.metrics.store(Operation::Release, started.elapsed());
+        if let Err(error) = released {
             record.store_failed(self, Operation::Release, &error);
         }
     }

@@ -11,7 +11,7 @@ use super::body::Buffered;
 use super::keys::Documents;
 use super::live::Live;
 use super::upstream::Pool;
-use crate::dedupe::MemoryStore;
+use crate::dedupe::Stores;
 use crate::metrics::Metrics;
 
 /// Where the process stands between its start and its end.
@@ -30,7 +30,7 @@ pub(crate) enum Phase {
 pub(crate) struct Gateway {
     live: ArcSwap<Live>,
     /// Remembered events. It outlives configurations.
-    pub(crate) store: MemoryStore,
+    pub(crate) stores: Stores,
     pub(crate) metrics: Metrics,
     pub(crate) buffered: Arc<Buffered>,
     pub(crate) pool: Pool,
@@ -44,10 +44,10 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// A gateway that serves `live`.
-    pub(crate) fn new(live: Live, store: MemoryStore, metrics: Metrics) -> Self {
+    pub(crate) fn new(live: Live, stores: Stores, metrics: Metrics) -> Self {
         Self {
             live: ArcSwap::from_pointee(live),
-            store,
+            stores,
             keys: Arc::new(Documents::new(metrics.clone())),
             metrics,
             buffered: Arc::default(),

@@ -6,12 +6,11 @@ use serde_json::{Value, json};
 
 use crate::admin::Status;
 use crate::clock;
-use crate::dedupe::Store as _;
 use crate::gateway::{Gateway, Phase};
 use crate::logs;
 use crate::metrics::Gauges;
 use crate::reload::Reloader;
-use crate::routes::{Mode, Route};
+use crate::routes::{Mode, OnStoreError, Route};
 
 /// The running gateway as its operator sees it.
 pub(super) struct RunningStatus {
@@ -26,10 +25,24 @@ impl RunningStatus {
     }
 }
 
+impl RunningStatus {
+    /// A store that fails matters to whoever balances the load only if requests are refused for it.
+    fn store_ready(&self) -> Result<(), Vec<String>> {
+        let Err(error) = self.gateway.stores.main.check() else { return Ok(()) };
+        let refuses = |route: &Route| {
+            route.dedupe.as_ref().is_some_and(|dedupe| dedupe.on_store_error == OnStoreError::Refuse)
+        };
+        if self.gateway.live().config.routes.iter().any(|route| refuses(route)) {
+            return Err(vec![error.to_string()]);
+        }
+        Ok(())
+    }
+}
+
 impl Status for RunningStatus {
     fn ready(&self) -> Result<(), Vec<String>> {
         match self.gateway.phase() {
-            Phase::Serving => Ok(()),
+            Phase::Serving => self.store_ready(),
             Phase::Leaving | Phase::Draining => Err(vec!["shutting down".to_owned()]),
         }
     }
@@ -40,8 +53,8 @@ impl Status for RunningStatus {
             buffered_bytes: self.gateway.buffered.bytes(),
             requests_in_flight: count(self.gateway.in_flight()),
             connections: count(self.gateway.connections()),
-            store_entries: self.gateway.store.entries(),
-            store_evictions: self.gateway.store.evictions(),
+            store_entries: self.gateway.stores.entries(),
+            store_evictions: self.gateway.stores.evictions(),
             log_lines_dropped: logs::dropped(),
         }
     }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -22,6 +22,7 @@ pub(crate) struct Setup {
     routes: Vec<String>,
     variables: Vec<(String, String)>,
     arguments: Vec<String>,
+    shell: Option<String>,
     folder: TempDir,
 }
 
@@ -35,6 +36,7 @@ impl Setup {
             routes: Vec::new(),
             variables: vec![("TEST_SECRET".into(), SECRET.into())],
             arguments: Vec::new(),
+            shell: None,
             folder: tempfile::Builder::new().prefix("sealpost-it-").tempdir().unwrap(),
         }
     }
@@ -73,6 +75,12 @@ impl Setup {
     /// Adds a command line argument after the file.
     pub(crate) fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.into());
+        self
+    }
+
+    /// Has a shell run this in the process that becomes the gateway.
+    pub(crate) fn shell(mut self, commands: &str) -> Self {
+        self.shell = Some(commands.into());
         self
     }
 
@@ -128,7 +136,16 @@ impl Setup {
     }
 
     fn spawn(&self, file: &Path) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_sealpost"))
+        let binary = env!("CARGO_BIN_EXE_sealpost");
+        let mut command = match &self.shell {
+            None => Command::new(binary),
+            Some(commands) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("{commands}; exec \"$@\""), "sh", binary]);
+                shell
+            }
+        };
+        command
             .args(["run", file.to_str().unwrap(), "--log-format", "json"])
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())))
@@ -245,6 +262,11 @@ impl Gateway {
         eventually("another configuration is in force", || (self.hash() != before).then_some(()));
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal (`TERM`, `INT`, `HUP`, `KILL`) to this gateway.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
@@ -327,7 +349,8 @@ impl Log {
 
     /// Everything so far.
     pub(crate) fn text(&self) -> String {
-        self.0.0.lock().unwrap().text.clone()
+        // Also after a test has failed while it waited for a line.
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).text.clone()
     }
 }
 

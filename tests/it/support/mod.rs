@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod gateway;
 pub(crate) mod http2;
 pub(crate) mod key_server;
+pub(crate) mod redis;
 pub(crate) mod sender;
 pub(crate) mod upstream;
 
