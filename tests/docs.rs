@@ -140,6 +140,7 @@ fn every_relative_link_leads_somewhere() {
         "examples/README.md",
         "docs/benchmarks.md",
         "docs/provider-language.md",
+        "docs/stores.md",
         "docs/providers/README.md",
     ] {
         let folder = root().join(document).parent().expect("a file is in a folder").to_owned();
