@@ -113,7 +113,9 @@ impl Store for DiskStore {
             Ok(Err(_)) => Err(StoreError::Unavailable("the thread that writes has ended".into())),
             Err(_) => {
                 let why = format!("the disk has not confirmed a write for {PATIENCE:?}");
-                self.health.fail(&why);
+                if self.health.fail(&why) {
+                    tracing::error!(target: "sealpost::dedupe", "the disk store failed: {why}");
+                }
                 Err(StoreError::Unavailable(why))
             }
         }

@@ -179,6 +179,22 @@ async fn a_store_that_was_closed_opens_again() {
     assert_eq!(open(folder.path()).entries(), 1);
 }
 
+#[tokio::test]
+async fn a_store_that_was_only_slow_is_well_again_by_itself() {
+    let folder = folder();
+    let store = open(folder.path());
+    // As a commit does that waited in vain, at the moment when the disk has done it.
+    store.health.fail("the disk has not confirmed a write");
+    assert!(store.claim(&key("one"), START, LEASE).await.is_err());
+    let recovers = async {
+        while store.check().is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), recovers).await.expect("it is tried without any commit");
+    claimed(&store, &key("one")).await;
+}
+
 /// Every way of damaging the file that a test can think of, each refused in words that say what to do.
 #[tokio::test]
 async fn a_damaged_file_is_refused_and_left_as_it_is() {

@@ -220,9 +220,11 @@ impl Work {
             self.desk.gone.lock().extend(later);
         }
         let failed = self.file.is_closed();
+        // Whoever lost patience with a write that was done after all has to be shown that it works.
+        let doubted = self.health.check().is_err();
         let written = if failed && now < self.retry {
             Err(None)
-        } else if !failed && held.is_empty() && gone.is_empty() {
+        } else if !failed && !doubted && held.is_empty() && gone.is_empty() {
             return;
         } else {
             let events: Vec<_> = self.owed.0.iter().chain(held.iter().map(|(event, ..)| event)).collect();
