@@ -38,8 +38,36 @@ fn main() {
     let folder = given.map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
     let folder = tempfile::Builder::new().prefix("stores-").tempdir_in(folder).unwrap();
     let runtime = Runtime::new().unwrap();
+    start(&runtime, folder.path());
     commits(&runtime, folder.path());
     deliveries(&runtime, folder.path());
+}
+
+/// How long a start takes with a full store: every page is read and checked.
+fn start(runtime: &Runtime, folder: &Path) {
+    let folder = folder.join("full");
+    let open = |fsync| {
+        let options = DiskOptions { folder: folder.clone(), limits: LIMITS, fsync };
+        Arc::new(DiskStore::open(&options, clock::now()).unwrap())
+    };
+    let store = open(false);
+    runtime.block_on(async {
+        let workers = (0..500).map(|worker| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                for number in 0..LIMITS.entries / 500 {
+                    commit(&store, &format!("{worker}-{number}")).await;
+                }
+            })
+        });
+        for worker in workers.collect::<Vec<_>>() {
+            worker.await.unwrap();
+        }
+    });
+    drop(store);
+    let began = Instant::now();
+    let store = open(true);
+    println!("a start with {} events takes {:.1?}\n", store.entries(), began.elapsed());
 }
 
 /// Claims and commits through the library, so many at once.
