@@ -263,33 +263,50 @@ fn weight(node: &Node) -> usize {
 }
 
 fn place(marker: &Marker) -> Place {
-    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     Place { line: number(marker.line().max(1)), column: number(marker.col().saturating_add(1)) }
 }
 
 fn not_yaml(text: &str, error: &ScanError) -> Problem {
-    let place = place(error.marker());
+    let place = within(text, place(error.marker()));
     // The parser notices a tab only by what follows from it, up to a line later.
     let lines =
         text.lines().enumerate().take(error.marker().line()).skip(error.marker().line().saturating_sub(2));
     for (index, line) in lines {
         let indent: String = line.chars().take_while(|c| c.is_whitespace()).collect();
         if let Some(tab) = indent.chars().position(|c| c == '\t') {
-            let number = |n: usize| u32::try_from(n + 1).unwrap_or(u32::MAX);
-            let place = Place { line: number(index), column: number(tab) };
+            let place = Place { line: number(index + 1), column: number(tab + 1) };
             return Problem::new("", place, "a tab indents this line; YAML is indented with spaces only");
         }
     }
     Problem::new("", place, format!("not valid YAML: {}", error.info()))
 }
 
+/// The nearest place that an editor can go to: the parser points beyond a text that ends too early.
+fn within(text: &str, place: Place) -> Place {
+    let text = with_line_feeds(text);
+    let lines = text.split('\n').count();
+    let line = place.line.clamp(1, number(lines));
+    let at = usize::try_from(line).unwrap_or(lines).saturating_sub(1);
+    let end = number(text.split('\n').nth(at).map_or(0, |line| line.chars().count()) + 1);
+    Place { line, column: if line < place.line { end } else { place.column.min(end) } }
+}
+
+/// The text with one kind of line break. YAML has three (1.2.2, section 5.4), and each counts as one line.
+fn with_line_feeds(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
+fn number(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
 fn control_character(text: &str) -> Option<Problem> {
     let forbidden = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
     let at = text.find(forbidden)?;
     let (before, rest) = text.split_at(at);
+    let before = with_line_feeds(before);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let code = rest.chars().next().map_or(0, u32::from);
     let message = format!("a control character (U+{code:04X}) stands here; is this a text file in UTF-8?");
     Some(Problem::new("", Place { line: number(line), column: number(column) }, message))

@@ -36,6 +36,14 @@ fn windows_line_ends_and_a_byte_order_mark_change_nothing() {
 }
 
 #[test]
+fn a_problem_lies_inside_the_text() {
+    assert!(problems_of("a: [b").starts_with("f:1:6: not valid YAML"), "{}", problems_of("a: [b"));
+    assert!(problems_of("a: 1\nb: [c").starts_with("f:2:6: not valid YAML"));
+    assert!(problems_of("a: 1\rb: \u{1}").starts_with("f:2:4: a control character"));
+    assert!(problems_of("a: 1\r\nb: \u{1}").starts_with("f:2:4: a control character"));
+}
+
+#[test]
 fn what_is_not_one_yaml_document_is_refused_with_its_place() {
     for (text, expected) in [
         ("", "f:1:1: the file is empty\n"),
