@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use percent_encoding::percent_decode_str;
+
 use super::pattern::{Host, PathPattern};
 use super::{MethodUse, Route};
 
@@ -70,7 +72,7 @@ impl RouteTable {
     ///
     /// A route for the request's host counts before one for every host, an exact path before a prefix, a longer
     /// prefix before a shorter one. The most specific route decides alone: if it does not take the method, no
-    /// other route is asked. `host` is the `Host` header (or `:authority`), `path` the target without its query.
+    /// other route is asked. A path that names another route once its escapes are undone finds none. `host` is the `Host` header (or `:authority`), `path` the target without its query.
     #[must_use]
     pub fn find(&self, host: Option<&str>, path: &str, method: &str) -> Found<'_> {
         let Some(route) = self.by_path(host, path) else { return Found::None };
@@ -103,12 +105,21 @@ impl RouteTable {
         self.routes.is_empty()
     }
 
+    /// A path whose escapes stand for another route's path belongs to neither: the upstream may undo them (RFC 3986, section
+    /// 6.2.2.2), and then what one sender signed would arrive where another one's deliveries do.
     fn by_path(&self, host: Option<&str>, path: &str) -> Option<&Arc<Route>> {
+        let index = self.index(host, path)?;
+        let has_two_readings = path.contains('%')
+            && self.index(host, &percent_decode_str(path).decode_utf8_lossy()) != Some(index);
+        if has_two_readings { None } else { self.routes.get(index) }
+    }
+
+    fn index(&self, host: Option<&str>, path: &str) -> Option<usize> {
         let of_host = host
             .filter(|_| !self.by_host.is_empty())
             .and_then(|host| self.by_host.get(&*Host::normalised(host)))
             .and_then(|paths| paths.find(path));
-        self.routes.get(of_host.or_else(|| self.any_host.find(path))?)
+        of_host.or_else(|| self.any_host.find(path))
     }
 }
 

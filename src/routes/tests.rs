@@ -93,6 +93,25 @@ fn a_prefix_of_the_whole_tree_takes_what_nothing_else_does() {
 }
 
 #[test]
+fn an_escaped_path_of_another_route_is_nobodys() {
+    let table = table(&[("", "/*"), ("", "/admin"), ("", "/a/*"), ("", "/x:y"), ("h.example", "/only")]);
+    for (host, path, name) in [
+        (None, "/%61dmin", "404"),
+        (None, "/a%64min", "404"),
+        (None, "/%61/x", "404"),
+        (None, "/x%3Ay", "404"),
+        (Some("h.example"), "/%6Fnly", "404"),
+        // The same route either way.
+        (None, "/%62/x", "/*"),
+        (None, "/a/%61%20%C3%A9", "/a/*"),
+        (None, "/100%", "/*"),
+        (Some("other.example"), "/%6Fnly", "/*"),
+    ] {
+        assert_eq!(found(&table, host, path), name, "{host:?} {path}");
+    }
+}
+
+#[test]
 fn an_empty_table_finds_nothing() {
     assert_eq!(found(&RouteTable::default(), Some("a"), "/"), "404");
 }
