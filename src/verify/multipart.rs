@@ -15,11 +15,8 @@ const LONGEST_BOUNDARY: usize = 70;
 
 /// The boundary, if the headers call the body `multipart/form-data`.
 pub(crate) fn boundary(headers: &HeaderMap) -> Option<Cow<'_, str>> {
-    let mut kind = headers.get(CONTENT_TYPE)?.to_str().ok()?.split(';');
-    if !kind.next()?.trim().eq_ignore_ascii_case("multipart/form-data") {
-        return None;
-    }
-    let boundary = kind.find_map(|parameter| value(parameter, "boundary"))?;
+    let kind = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let boundary = parameter(kind, "multipart/form-data", "boundary")?;
     (1..=LONGEST_BOUNDARY).contains(&boundary.len()).then_some(Cow::Borrowed(boundary))
 }
 
@@ -40,8 +37,9 @@ fn parts<'a>(body: &'a [u8], boundary: &str) -> Option<Vec<(&'a str, &'a [u8])>>
     let mut rest = body.strip_prefix(delimiter.trim_start().as_bytes())?;
     let mut parts = Vec::new();
     loop {
-        if rest.starts_with(b"--") {
-            return Some(parts);
+        if let Some(after) = rest.strip_prefix(b"--") {
+            // A reader that knows no end would go on here.
+            return matches!(after, b"" | b"\r\n").then_some(parts);
         }
         if parts.len() >= MOST_PARTS {
             return None;
@@ -56,19 +54,45 @@ fn parts<'a>(body: &'a [u8], boundary: &str) -> Option<Vec<(&'a str, &'a [u8])>>
 
 /// The `name` of a part's `Content-Disposition: form-data`.
 fn field_name(head: &str) -> Option<&str> {
-    let line = head.split("\r\n").find_map(|line| {
+    let mut dispositions = head.split("\r\n").filter_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-disposition").then_some(value)
-    })?;
-    let mut parameters = line.split(';');
-    parameters.next().filter(|kind| kind.trim().eq_ignore_ascii_case("form-data"))?;
-    parameters.find_map(|parameter| value(parameter, "name"))
+        name.trim().eq_ignore_ascii_case("content-disposition").then_some(value)
+    });
+    let (first, second) = (dispositions.next()?, dispositions.next());
+    // Some readers know folded lines and lone line feeds, and find another name in them.
+    let is_plain = second.is_none() && !head.contains("\r\n ") && !head.contains("\r\n\t");
+    let is_plain = is_plain && !head.replace("\r\n", "").contains(['\r', '\n']);
+    if is_plain { parameter(first, "form-data", "name") } else { None }
 }
 
-/// The value of `name=value` or `name="value"`. Quotes inside a value are written by no sender.
-fn value<'t>(parameter: &'t str, name: &str) -> Option<&'t str> {
-    let (found, value) = parameter.trim().split_once('=')?;
-    found.eq_ignore_ascii_case(name).then(|| value.trim_matches('"'))
+/// The one parameter of this name, `name=value` or `name="value"`, of a header whose value begins with `kind`.
+///
+/// A semicolon in quotes separates nothing (RFC 2045, section 5.1): whoever cut there would read a name out of another one's
+/// value, and prove a field that the upstream does not see. Escapes in quotes and encoded names (`name*`) are written by no
+/// sender and read in several ways, so a text that holds them has no parameters.
+fn parameter<'t>(text: &'t str, kind: &str, name: &str) -> Option<&'t str> {
+    let (found, mut rest) = text.split_at_checked(text.find(';')?)?;
+    if !found.trim().eq_ignore_ascii_case(kind) {
+        return None;
+    }
+    let mut wanted = None;
+    while let Some(parameters) = rest.strip_prefix(';') {
+        let (found, after) = parameters.split_once('=')?;
+        let value;
+        (value, rest) = match after.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"')?,
+            None => after.split_at_checked(after.find(';').unwrap_or(after.len()))?,
+        };
+        rest = rest.trim_start();
+        let found = found.trim();
+        if found.contains(['*', '"', ';']) || value.contains(['\\', '"']) {
+            return None;
+        }
+        if found.eq_ignore_ascii_case(name) && wanted.replace(value.trim()).is_some() {
+            return None;
+        }
+    }
+    if rest.is_empty() { wanted } else { None }
 }
 
 fn split_once<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
@@ -81,6 +105,38 @@ fn split_once<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// What stands in quotes is one value, and what two readers could read in two ways has no name.
+    #[test]
+    fn a_name_is_read_as_a_reader_of_quotes_reads_it() {
+        let name = |parameters: &str| {
+            field_name(&format!("Content-Disposition: form-data{parameters}")).map(str::to_owned)
+        };
+        assert_eq!(name("; filename=\"x; name=json\"; name=\"other\"").as_deref(), Some("other"));
+        assert_eq!(name("; name=\"a;b\" ; filename=c").as_deref(), Some("a;b"));
+        assert_eq!(name("; filename=\"a=b\"; Name=c").as_deref(), Some("c"));
+        for odd in [
+            "; name=a; name=b",
+            "; name=\"a\\\"b\"",
+            "; name*=utf-8''a",
+            "; filename=\"x; name=a",
+            "; name=\"a\"b",
+            "; name",
+            ";",
+            "",
+            "; name=a\r\nContent-Disposition: form-data; name=b",
+            "; filename=b\r\n ; name=a",
+            "; name=a\nContent-Disposition: form-data; name=b",
+        ] {
+            assert_eq!(name(odd), None, "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_may_follow_the_last_delimiter() {
+        assert_eq!(found(&[BODY, b"--xYz\r\n"].concat(), "json"), "absent");
+        assert_eq!(found(BODY.strip_suffix(b"\r\n").unwrap(), "json"), "{\"a\":\r\n1}");
+    }
 
     const BODY: &[u8] = b"--xYz\r\nContent-Disposition: form-data; name=\"json\"\r\nContent-Type: text/plain\r\n\r\n{\"a\":\r\n1}\r\n\
         --xYz\r\ncontent-disposition: form-data; filename=x; name=other\r\n\r\n\r\n--xYz--\r\n";
