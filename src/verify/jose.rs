@@ -54,10 +54,11 @@ impl<'t> Compact<'t> {
         const PARTS: Rejection = malformed("the token does not have three parts");
         let (header_text, rest) = text.split_once('.').ok_or(PARTS)?;
         let (payload, signature) = rest.split_once('.').ok_or(PARTS)?;
+        // RFC 7515, section 5.2: UTF-8 throughout, also in members that are not read.
         let header: Header = Some(header_text)
             .filter(|text| text.len() <= LONGEST_HEADER)
             .and_then(decode)
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .and_then(|bytes| serde_json::from_str(std::str::from_utf8(&bytes).ok()?).ok())
             .ok_or(malformed("the token's header cannot be read"))?;
         let algorithm = header.alg.parse().ok().filter(|algorithm| algorithms.contains(algorithm));
         let algorithm = algorithm.ok_or(malformed("the token's alg is none that this sender uses"))?;

@@ -18,6 +18,7 @@ pub(crate) type Found<'b> = Vec<Cow<'b, str>>;
 
 /// What each pointer finds, in the pointers' order; `None` if the text is not JSON from end to end.
 ///
+/// Of texts that no pointer leads to only the ends are looked for: their escapes and bytes may be such as some parsers refuse.
 /// Texts are unescaped, numbers stay as they are written, `null`, lists and objects count as absent.
 /// Of members with the same name the last one counts, as in the JSON parsers of the receivers.
 pub(crate) fn extract<'b>(body: &'b [u8], pointers: &[&Pointer]) -> Option<Vec<Found<'b>>> {

@@ -157,6 +157,9 @@ mod tests {
         assert!(Token::read(&hs256(), &unsigned(r#"{"alg":"HS256","alg":"none"}"#, "{}")).is_err());
         assert!(Token::read(&hs256(), &unsigned(r#"{"alg":"HS256","crit":["b64"]}"#, "{}")).is_err());
         assert!(Token::read(&hs256(), &unsigned(r#"{"alg":"HS256","b64":false}"#, "{}")).is_err());
+        let part = |bytes: &[u8]| encoding::encode(bytes, Encoding::Base64Url);
+        let not_text = format!("{}.{}.AAAA", part(b"{\"alg\":\"HS256\",\"x\":\"\xc3\"}"), part(b"{}"));
+        assert!(Token::read(&hs256(), &not_text).is_err());
         for text in ["", ".", "..", "a.b.c.d", "\u{e4}.b.c"] {
             assert!(Token::read(&hs256(), text).is_err(), "{text}");
         }
