@@ -27,6 +27,7 @@ pub fn run(data: &[u8]) {
         b"json" => json(name, body),
         b"form" => form(name, body),
         b"multipart" => multipart(name, body),
+        b"disposition" => disposition(name, body),
         _ => written_multipart(name, body),
     }
 }
@@ -40,11 +41,17 @@ fn json(pointer: &str, body: &[u8]) {
         return;
     }
     let found = event(Locator::Json(locator), None, "application/json", "/", body).id;
-    let text = std::str::from_utf8(body).ok().filter(|text| serde_json::from_str::<serde_json::Value>(text).is_ok());
-    let values = text.map(|text| naive::json(text, &naive::steps(pointer))).unwrap_or_default();
+    let text = String::from_utf8_lossy(body);
+    let values = if naive::is_json(&text) { naive::json(&text, &naive::steps(pointer)) } else { Vec::new() };
     let values: Vec<String> = values.into_iter().filter_map(naive::scalar).collect();
     let there = !values.is_empty() && values.iter().all(|value| !value.is_empty());
-    assert_eq!(found, there.then(|| values.join(",")), "{pointer} in {:?}", String::from_utf8_lossy(body));
+    let expected = there.then(|| values.join(","));
+    // A value that is no UTF-8 is not found, and neither is what stands under such a name.
+    let readable = std::str::from_utf8(body).is_ok();
+    assert!(
+        found == expected || (!readable && found.is_none()),
+        "{pointer} in {text:?}: {found:?}, not {expected:?}"
+    );
     // The same text as a form's field.
     let encoded: String = form_urlencoded::byte_serialize(body).collect();
     let other = event(
@@ -67,13 +74,19 @@ fn form(name: &str, body: &[u8]) {
     let only = values.next().filter(|value| values.next().is_none() && !value.is_empty());
     let only = only.and_then(|value| String::from_utf8(value.clone()).ok());
     assert_eq!(found, only, "{name} in {:?}", String::from_utf8_lossy(body));
-    let lossy: Vec<(String, String)> =
-        all.iter().map(|(name, value)| (String::from_utf8_lossy(name).into(), String::from_utf8_lossy(value).into())).collect();
+    let lossy: Vec<(String, String)> = all
+        .iter()
+        .map(|(name, value)| (String::from_utf8_lossy(name).into(), String::from_utf8_lossy(value).into()))
+        .collect();
     let published: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
     assert_eq!(lossy, published, "two readers of one form");
     if let Ok(query) = std::str::from_utf8(body) {
         let target = format!("/?{query}");
-        assert_eq!(event(Locator::Query(name.to_owned()), None, FORM, &target, b"").id, only, "{name} of {target}");
+        assert_eq!(
+            event(Locator::Query(name.to_owned()), None, FORM, &target, b"").id,
+            only,
+            "{name} of {target}"
+        );
     }
 }
 
@@ -81,15 +94,56 @@ fn form(name: &str, body: &[u8]) {
 fn multipart(name: &str, body: &[u8]) {
     let Some(found) = event(Locator::Form(name.to_owned()), None, MULTIPART, "/", body).id else { return };
     let whole = format!("\r\n\r\n{found}\r\n--{BOUNDARY}");
-    assert!(body.windows(whole.len()).any(|window| window == whole.as_bytes()), "{found:?} is no part's content");
+    assert!(
+        body.windows(whole.len()).any(|window| window == whole.as_bytes()),
+        "{found:?} is no part's content"
+    );
     assert!(!found.contains(&format!("\r\n--{BOUNDARY}")), "{found:?} holds a delimiter");
     let first = format!("--{BOUNDARY}\r\n");
     assert!(body.starts_with(first.as_bytes()), "nothing may stand before the first delimiter");
 }
 
+/// A header's parameters (RFC 2045, section 5.1), with quoted texts read as such; nothing if it is not written so.
+fn parameters(text: &str) -> Option<Vec<(String, String)>> {
+    let mut parameters = Vec::new();
+    let mut rest = text;
+    while !rest.trim().is_empty() {
+        let (name, after) = rest.trim_start().strip_prefix(';')?.split_once('=')?;
+        let value;
+        if let Some(quoted) = after.strip_prefix('"') {
+            let end = quoted.find('"').filter(|end| !quoted[..*end].contains('\\'))?;
+            (value, rest) = (&quoted[..end], &quoted[end + 1..]);
+        } else {
+            let end = after.find(';').unwrap_or(after.len());
+            (value, rest) = after.split_at(end);
+            if value.contains('"') {
+                return None;
+            }
+        }
+        parameters.push((name.trim().to_lowercase(), value.trim().to_owned()));
+    }
+    Some(parameters)
+}
+
+/// A part is called what its header says to a reader that knows quotes.
+fn disposition(name: &str, rest: &[u8]) {
+    let Ok(rest) = std::str::from_utf8(rest) else { return };
+    if rest.contains(['\r', '\n']) || name.is_empty() {
+        return;
+    }
+    let body = format!("--{BOUNDARY}\r\nContent-Disposition: form-data{rest}\r\n\r\n1\r\n--{BOUNDARY}--\r\n");
+    if event(Locator::Form(name.to_owned()), None, MULTIPART, "/", body.as_bytes()).id.is_none() {
+        return;
+    }
+    let names = parameters(rest).unwrap_or_default();
+    let names: Vec<&str> =
+        names.iter().filter(|(key, _)| key == "name").map(|(_, value)| value.as_str()).collect();
+    assert_eq!(names, [name], "form-data{rest}");
+}
+
 /// What a plain writer writes is read, whatever it is.
 fn written_multipart(name: &str, content: &[u8]) {
-    let plain = |character: char| character.is_ascii_graphic() && !"\";".contains(character);
+    let plain = |character: char| character.is_ascii_graphic() && !"\";\\".contains(character);
     let delimiter = format!("\r\n--{BOUNDARY}");
     let inside = [content, b"\r\n"].concat();
     if name.is_empty()
@@ -104,9 +158,10 @@ fn written_multipart(name: &str, content: &[u8]) {
         [head.as_bytes(), content, b"\r\n"].concat()
     };
     let end = format!("--{BOUNDARY}--\r\n").into_bytes();
-    let body = [part("x;y", b"before"), part(name, content), part("\"", b"after"), end.clone()].concat();
+    let body = [part("x", b"before"), part(name, content), part("y", b"after"), end.clone()].concat();
     let found = event(Locator::Form(name.to_owned()), None, MULTIPART, "/", &body).id;
-    let there = std::str::from_utf8(content).ok().filter(|text| !text.is_empty() && name != "x");
+    let there =
+        std::str::from_utf8(content).ok().filter(|text| !text.is_empty() && !["x", "y"].contains(&name));
     assert_eq!(found.as_deref(), there, "{name} written and read");
     let twice = [part(name, content), part(name, content), end].concat();
     assert_eq!(event(Locator::Form(name.to_owned()), None, MULTIPART, "/", &twice).id, None, "{name} twice");
@@ -119,7 +174,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
     for sender in SENDERS.iter().step_by(3) {
         for (locator, vector) in sender.provider.event.id.iter().zip(sender.accepted()) {
             match locator {
-                Locator::Json(pointer) => seeds.push(input(&[b"json", pointer.to_string().as_bytes(), &vector.body])),
+                Locator::Json(pointer) => {
+                    seeds.push(input(&[b"json", pointer.to_string().as_bytes(), &vector.body]))
+                }
                 Locator::Form(name) => seeds.push(input(&[b"form", name.as_bytes(), &vector.body])),
                 _ => {}
             }
@@ -138,6 +195,14 @@ pub fn seeds() -> Vec<Vec<u8>> {
         content-disposition: form-data; filename=x; name=b\r\n\r\n1\r\n--xYz--\r\n";
     seeds.push(input(&[b"multipart", b"a", body]));
     seeds.push(input(&[b"multipart", b"b", body]));
+    for rest in [
+        "; name=a",
+        "; name=\"a\"; filename=\"b;c\"",
+        "; filename=\"x; name=a\"; name=\"b\"",
+        "; name=a; name=b",
+    ] {
+        seeds.push(input(&[b"disposition", b"a", rest.as_bytes()]));
+    }
     seeds.push(input(&[b"written", b"payload", b"{\"a\":\r\n--xY 1}"]));
     seeds
 }

@@ -56,6 +56,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     };
     let some = SENDERS.iter().step_by(9).map(|sender| of(&sender.provider.name));
     let whole = include_bytes!("../../gateway.yaml").to_vec();
-    let mistakes = [&b"a: &a [*a]\n"[..], b"? [a]\n: b\n", b"a: !b c\n", b"\xef\xbb\xbflisten: {\r\n", b"a:\n\t- b\n"];
+    let mistakes =
+        [&b"a: &a [*a]\n"[..], b"? [a]\n: b\n", b"a: !b c\n", b"\xef\xbb\xbflisten: {\r\n", b"a:\n\t- b\n"];
     some.chain([whole]).chain(mistakes.map(<[u8]>::to_vec)).collect()
 }

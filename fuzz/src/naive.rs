@@ -58,11 +58,14 @@ fn alphabet(url: bool) -> Vec<char> {
 #[must_use]
 pub fn base64(bytes: &[u8], url: bool) -> String {
     let alphabet = alphabet(url);
-    let mut bits: Vec<u8> = bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
+    let mut bits: Vec<u8> =
+        bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
     while bits.len() % 6 != 0 {
         bits.push(0);
     }
-    bits.chunks(6).map(|six| alphabet[six.iter().fold(0, |number, bit| number * 2 + usize::from(*bit))]).collect()
+    bits.chunks(6)
+        .map(|six| alphabet[six.iter().fold(0, |number, bit| number * 2 + usize::from(*bit))])
+        .collect()
 }
 
 /// Base64 with padding.
@@ -155,13 +158,19 @@ pub fn steps(pointer: &str) -> Vec<String> {
     pointer.split('/').skip(1).map(str::to_owned).collect()
 }
 
+/// Whether a text is JSON; what stands in texts that nobody reads does not matter.
+#[must_use]
+pub fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
 /// A scalar's text: strings without their escapes, numbers and booleans as they stand.
 #[must_use]
 pub fn scalar(raw: &str) -> Option<String> {
-    match serde_json::from_str(raw).ok()? {
-        serde_json::Value::String(text) => Some(text),
-        serde_json::Value::Bool(_) | serde_json::Value::Number(_) => Some(raw.to_owned()),
-        _ => None,
+    match raw.chars().next()? {
+        '"' => serde_json::from_str(raw).ok(),
+        'n' | '{' | '[' => None,
+        _ => Some(raw.to_owned()),
     }
 }
 
@@ -169,6 +178,9 @@ pub fn scalar(raw: &str) -> Option<String> {
 #[must_use]
 pub fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
+        (0..8).fold(
+            crc ^ u32::from(*byte),
+            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 },
+        )
     })
 }

@@ -11,7 +11,8 @@ pub fn check<'p>(text: &str, problems: impl IntoIterator<Item = &'p Problem>) {
         let line = usize::try_from(place.line).expect("a line");
         let column = usize::try_from(place.column).expect("a column");
         let found = line.checked_sub(1).and_then(|line| lines.get(line));
-        let length = found.unwrap_or_else(|| panic!("{problem:?} is on a line that is not there")).chars().count();
+        let length =
+            found.unwrap_or_else(|| panic!("{problem:?} is on a line that is not there")).chars().count();
         assert!((1..=length + 1).contains(&column), "{problem:?} is beyond its line");
         assert!(!problem.message.is_empty(), "{problem:?} says nothing");
     }

@@ -7,7 +7,8 @@ use http::{HeaderMap, HeaderValue};
 use sealpost::secret::{NamedSecret, Secret};
 use sealpost::time::UnixTime;
 use sealpost::verify::{
-    self, Algorithm, Alternative, Encoding, Head, Layout, Scheme, SignatureForm, TimeUnit, TimestampForm, TimestampSource,
+    self, Algorithm, Alternative, Encoding, Head, Layout, Scheme, SignatureForm, TimeUnit, TimestampForm,
+    TimestampSource,
 };
 
 use crate::naive;
@@ -46,7 +47,8 @@ fn scheme(form: &SignatureForm) -> Scheme {
     let mut alternative = Alternative::new(form.location.clone(), signed.parse().expect("a template"));
     alternative.signature = form.clone();
     if has_time(form) {
-        alternative.timestamp = Some(TimestampForm { source: TimestampSource::Signature, unit: TimeUnit::Seconds });
+        alternative.timestamp =
+            Some(TimestampForm { source: TimestampSource::Signature, unit: TimeUnit::Seconds });
     }
     if form.encoding == Encoding::Text {
         alternative.algorithm = Algorithm::Token;
@@ -78,11 +80,15 @@ fn decode(text: &str, encoding: Encoding) -> Option<Vec<u8>> {
 
 /// The signatures and the time in a text, or nothing if its sender would not write it.
 fn read(form: &SignatureForm, text: &str) -> Option<(Vec<String>, Option<String>)> {
-    if text.is_empty() || text.len() > 16 * 1024 || !text.chars().all(|character| (' '..='~').contains(&character)) {
+    if text.is_empty()
+        || text.len() > 16 * 1024
+        || !text.chars().all(|character| (' '..='~').contains(&character))
+    {
         return None;
     }
     let cut = |text: &str, separators: &str| -> Vec<String> {
-        let pieces = text.split(|character| separators.contains(character)).map(|piece| piece.trim().to_owned());
+        let pieces =
+            text.split(|character| separators.contains(character)).map(|piece| piece.trim().to_owned());
         pieces.filter(|piece| !piece.is_empty()).collect()
     };
     if let Layout::List { separator } = form.layout {
@@ -114,11 +120,15 @@ fn read(form: &SignatureForm, text: &str) -> Option<(Vec<String>, Option<String>
                 .collect();
             let wanted = all.iter().filter(|(name, _)| pairs.signature == "*" || *name == pairs.signature);
             let time = |name: &&str| pairs.timestamp.as_deref() == Some(*name);
-            let times: Vec<&str> = all.iter().filter(|(name, _)| time(name)).map(|(_, value)| *value).collect();
+            let times: Vec<&str> =
+                all.iter().filter(|(name, _)| time(name)).map(|(_, value)| *value).collect();
             if times.windows(2).any(|two| two[0] != two[1]) {
                 return None;
             }
-            (wanted.map(|(_, value)| (*value).to_owned()).collect(), times.first().map(|time| (*time).to_owned()))
+            (
+                wanted.map(|(_, value)| (*value).to_owned()).collect(),
+                times.first().map(|time| (*time).to_owned()),
+            )
         }
     })
 }
@@ -157,8 +167,8 @@ fn expected(form: &SignatureForm, text: &str) -> Option<usize> {
 fn written(form: &SignatureForm, input: &[u8], time: Option<&str>) -> Vec<u8> {
     let of = |secret: &[u8]| macs(form, time, secret);
     let mut text = Vec::new();
+    let own = of(SECRETS[0]);
     for byte in input {
-        let own = of(SECRETS[0]);
         let signature = match byte {
             1 => encode(&own, form.encoding),
             2 => encode(&of(SECRETS[1]), form.encoding),
@@ -190,7 +200,8 @@ pub fn run(data: &[u8]) {
     let text = written(form, input, time.as_deref());
     let (Ok(value), Ok(text)) = (HeaderValue::from_bytes(&text), std::str::from_utf8(&text)) else { return };
     let scheme = scheme(form);
-    let named = SECRETS.map(|secret| NamedSecret { name: String::new(), secret: Secret::new(secret.to_vec()) });
+    let named =
+        SECRETS.map(|secret| NamedSecret { name: String::new(), secret: Secret::new(secret.to_vec()) });
     let keys = scheme.prepare(&named).expect("the secrets are keys");
     let headers: HeaderMap = [("x-signature".parse().expect("a name"), value)].into_iter().collect();
     let head = Head { method: "POST", target: "/", origin: None, headers: &headers };
@@ -220,9 +231,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
             let joined = |items: Vec<Vec<u8>>, separator: &[u8]| items.join(separator);
             let text = match &form.layout {
                 Layout::Single => [prefix, signatures].concat(),
-                Layout::List { separator } => {
-                    joined(signatures.iter().map(|one| [prefix, &[*one]].concat()).collect(), separator.to_string().as_bytes())
-                }
+                Layout::List { separator } => joined(
+                    signatures.iter().map(|one| [prefix, &[*one]].concat()).collect(),
+                    separator.to_string().as_bytes(),
+                ),
                 Layout::Versioned { separator, versions } => {
                     let version = versions[0].as_bytes();
                     let items = signatures.iter().map(|one| [version, b",", &[*one]].concat()).collect();
@@ -235,9 +247,11 @@ pub fn seeds() -> Vec<Vec<u8>> {
                 }
                 Layout::Pairs(pairs) => {
                     let mark = pairs.mark.to_string();
-                    let time = pairs.timestamp.iter().map(|name| format!("{name}{mark}1700000000").into_bytes());
+                    let time =
+                        pairs.timestamp.iter().map(|name| format!("{name}{mark}1700000000").into_bytes());
                     let name = if pairs.signature == "*" { "key" } else { &pairs.signature };
-                    let items = signatures.iter().map(|one| [name.as_bytes(), mark.as_bytes(), &[*one]].concat());
+                    let items =
+                        signatures.iter().map(|one| [name.as_bytes(), mark.as_bytes(), &[*one]].concat());
                     [prefix, &joined(time.chain(items).collect(), &pairs.separators.as_bytes()[..1])].concat()
                 }
             };

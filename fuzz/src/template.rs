@@ -6,12 +6,13 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use sealpost::secret::{NamedSecret, Secret};
 use sealpost::time::UnixTime;
 use sealpost::verify::{
-    self, Algorithm, Alternative, Encoding, Filter, Head, Layout, PairsForm, Part, Rejection, Scheme, Sha, Template, TimeUnit,
-    TimestampForm, TimestampSource, Verified,
+    self, Algorithm, Alternative, Encoding, Filter, Head, Layout, PairsForm, Part, Rejection, Scheme, Sha,
+    Template, TimeUnit, TimestampForm, TimestampSource, Verified,
 };
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
+use crate::naive::is_json;
 use crate::senders::SENDERS;
 use crate::{fields, input, naive};
 
@@ -67,17 +68,23 @@ impl<'d> Delivery<'d> {
             _ => Value::Unusable,
         };
         let named = |fields: Vec<(Vec<u8>, Vec<u8>)>, name: &str| {
-            only(fields.into_iter().filter(|(found, _)| found == name.as_bytes()).map(|(_, value)| value).collect())
+            only(
+                fields
+                    .into_iter()
+                    .filter(|(found, _)| found == name.as_bytes())
+                    .map(|(_, value)| value)
+                    .collect(),
+            )
         };
         let header = |name: &str| match self.headers.get(name) {
             Some(value) => bytes(value.as_bytes()),
             None => Value::Absent,
         };
-        let is_form = self.kind.split(';').next().unwrap_or_default().trim().to_lowercase() == "application/x-www-form-urlencoded";
+        let is_form = self.kind.split(';').next().unwrap_or_default().trim().to_lowercase()
+            == "application/x-www-form-urlencoded";
+        let document = String::from_utf8_lossy(self.body);
         let found = |pointer: &str| {
-            let document = std::str::from_utf8(self.body).ok();
-            let document = document.filter(|text| serde_json::from_str::<serde_json::Value>(text).is_ok());
-            document.map(|text| naive::json(text, &naive::steps(pointer))).unwrap_or_default()
+            if is_json(&document) { naive::json(&document, &naive::steps(pointer)) } else { Vec::new() }
         };
         match part {
             Part::Literal(literal) => bytes(literal.as_bytes()),
@@ -88,13 +95,18 @@ impl<'d> Delivery<'d> {
                     Sha::Sha256 => Sha256::digest(self.body).to_vec(),
                     _ => Sha512::digest(self.body).to_vec(),
                 };
-                text(if *encoding == Encoding::Hex { naive::hex(&digest) } else { naive::base64_padded(&digest) })
+                text(if *encoding == Encoding::Hex {
+                    naive::hex(&digest)
+                } else {
+                    naive::base64_padded(&digest)
+                })
             }
             Part::Timestamp => header("x-time"),
             Part::Header(name) => header(name.as_str()),
             Part::Pair(name) => {
                 let items = pairs.split(',').filter_map(|item| item.trim().split_once('='));
-                let mut values = items.filter(|(found, _)| found.trim() == name).map(|(_, value)| value.trim());
+                let mut values =
+                    items.filter(|(found, _)| found.trim() == name).map(|(_, value)| value.trim());
                 match values.next() {
                     None => Value::Absent,
                     Some(first) if values.all(|value| value == first) => bytes(first.as_bytes()),
@@ -126,9 +138,10 @@ impl<'d> Delivery<'d> {
             }
             Part::Secret => bytes(SECRET),
             Part::Filtered(source, filters) => match self.value(source, pairs) {
-                Value::Bytes(value) => {
-                    filters.iter().try_fold(value, |value, filter| filtered(*filter, &value)).map_or(Value::Unusable, Value::Bytes)
-                }
+                Value::Bytes(value) => filters
+                    .iter()
+                    .try_fold(value, |value, filter| filtered(*filter, &value))
+                    .map_or(Value::Unusable, Value::Bytes),
                 other => other,
             },
             Part::Optional(parts) => {
@@ -155,7 +168,8 @@ impl<'d> Delivery<'d> {
         let keys = scheme.prepare(&named).expect("the secret is a key");
         let mut headers = self.headers.clone();
         let value = HeaderValue::from_str(signature);
-        let value = value.map_err(|_| Rejection::SignatureMalformed { what: "it cannot stand in a header" })?;
+        let value =
+            value.map_err(|_| Rejection::SignatureMalformed { what: "it cannot stand in a header" })?;
         headers.insert("x-signature", value);
         let head = Head { method: "POST", target: self.target, origin: Some(ORIGIN), headers: &headers };
         verify::verify(scheme, &keys, &head, self.body, None, UnixTime::from_millis(0))
@@ -174,11 +188,15 @@ impl Value {
 fn filtered(filter: Filter, value: &[u8]) -> Option<Vec<u8>> {
     Some(match filter {
         Filter::Lower => value.iter().map(u8::to_ascii_lowercase).collect(),
-        Filter::JsonString => serde_json::Value::from(std::str::from_utf8(value).ok()?).to_string().into_bytes(),
+        Filter::JsonString => {
+            serde_json::Value::from(std::str::from_utf8(value).ok()?).to_string().into_bytes()
+        }
         Filter::JsonAscii => {
             let escaped = |character: char| match character {
                 ..'\u{7f}' => character.to_string(),
-                _ => character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
+                _ => {
+                    character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+                }
             };
             std::str::from_utf8(value).ok()?.chars().map(escaped).collect::<String>().into_bytes()
         }
@@ -198,7 +216,9 @@ fn has_one_reading(parts: &[Part]) -> bool {
         let ends = match (part, rest.peek()) {
             (Part::Literal(_), _) => true,
             (Part::Header(_) | Part::QueryParameter(_), Some(Part::Literal(_))) => true,
-            (Part::Timestamp, Some(Part::Literal(text))) => !text.starts_with(|first: char| first.is_ascii_digit()),
+            (Part::Timestamp, Some(Part::Literal(text))) => {
+                !text.starts_with(|first: char| first.is_ascii_digit())
+            }
             _ => false,
         };
         if !ends {
@@ -209,7 +229,8 @@ fn has_one_reading(parts: &[Part]) -> bool {
 }
 
 fn scheme(template: &Template, has_pairs: bool) -> Scheme {
-    let mut alternative = Alternative::new("header:x-signature".parse().expect("a location"), template.clone());
+    let mut alternative =
+        Alternative::new("header:x-signature".parse().expect("a location"), template.clone());
     if has_pairs {
         alternative.signature.layout = Layout::Pairs(PairsForm {
             separators: ",".into(),
@@ -237,7 +258,9 @@ pub fn run(data: &[u8]) {
     let Ok(template) = Template::from_str(text) else { return };
     let shown = template.to_string();
     assert_eq!(shown.parse().as_ref(), Ok(&template), "{text:?} is shown as {shown:?}");
-    if template.leaves().any(|part| matches!(part, Part::Setting(_) | Part::JwsHeaders(_))) || pairs.contains("sig") {
+    if template.leaves().any(|part| matches!(part, Part::Setting(_) | Part::JwsHeaders(_)))
+        || pairs.contains("sig")
+    {
         return;
     }
     let mut names: Vec<HeaderName> = Vec::new();
@@ -257,7 +280,9 @@ pub fn run(data: &[u8]) {
     let Some(first) = Delivery::read(&names, first_time, [a1, a2, a3, a4, a5, a6]) else { return };
     let signed = first.signed(&template, pairs);
     let mac = match &signed {
-        Some(signed) if scheme.alternatives[0].algorithm == Algorithm::Digest(Sha::Sha256) => Sha256::digest(signed).to_vec(),
+        Some(signed) if scheme.alternatives[0].algorithm == Algorithm::Digest(Sha::Sha256) => {
+            Sha256::digest(signed).to_vec()
+        }
         signed => naive::hmac_sha256(SECRET, signed.as_deref().unwrap_or_default()),
     };
     let mac = naive::hex(&mac);
@@ -317,7 +342,29 @@ pub fn seeds() -> Vec<Vec<u8>> {
             }
         }
     }
-    seeds.push(input(&[b"{header:x-id}.{timestamp}.{body}", b"", b"17", b"/", b"", b"b", b"id.1", b"", b"", b"17", b"/", b"", b"b", b"id"]));
-    seeds.push(input(&[b"{[id:{query:a|lower};]}[{body|json_string|crc32}]]}}{{[{json_raw:/a}", b"", b"1", b"/?a=B", b"", b"{\"a\":[1]}"]));
+    seeds.push(input(&[
+        b"{header:x-id}.{timestamp}.{body}",
+        b"",
+        b"17",
+        b"/",
+        b"",
+        b"b",
+        b"id.1",
+        b"",
+        b"",
+        b"17",
+        b"/",
+        b"",
+        b"b",
+        b"id",
+    ]));
+    seeds.push(input(&[
+        b"{[id:{query:a|lower};]}[{body|json_string|crc32}]]}}{{[{json_raw:/a}",
+        b"",
+        b"1",
+        b"/?a=B",
+        b"",
+        b"{\"a\":[1]}",
+    ]));
     seeds
 }
