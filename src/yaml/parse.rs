@@ -87,9 +87,10 @@ impl Builder<'_> {
     fn run(&mut self, text: &str) -> Result<Option<Node>, Problem> {
         let mut root = None;
         let mut documents = 0;
+        let end = end(text);
         for event in Parser::new_from_str(text) {
             let (event, span) = event.map_err(|error| not_yaml(text, &error))?;
-            let place = place(&span.start);
+            let place = place(&span.start).min(end);
             if let Event::DocumentStart(_) = event {
                 documents += 1;
                 if documents > 1 {
@@ -267,7 +268,7 @@ fn place(marker: &Marker) -> Place {
 }
 
 fn not_yaml(text: &str, error: &ScanError) -> Problem {
-    let place = within(text, place(error.marker()));
+    let place = place(error.marker()).min(end(text));
     // The parser notices a tab only by what follows from it, up to a line later.
     let lines =
         text.lines().enumerate().take(error.marker().line()).skip(error.marker().line().saturating_sub(2));
@@ -281,14 +282,11 @@ fn not_yaml(text: &str, error: &ScanError) -> Problem {
     Problem::new("", place, format!("not valid YAML: {}", error.info()))
 }
 
-/// The nearest place that an editor can go to: the parser points beyond a text that ends too early.
-fn within(text: &str, place: Place) -> Place {
-    let text = with_line_feeds(text);
-    let lines = text.split('\n').count();
-    let line = place.line.clamp(1, number(lines));
-    let at = usize::try_from(line).unwrap_or(lines).saturating_sub(1);
-    let end = number(text.split('\n').nth(at).map_or(0, |line| line.chars().count()) + 1);
-    Place { line, column: if line < place.line { end } else { place.column.min(end) } }
+/// Where the text ends. The parser points a line beyond it where something is missing, and no editor can go there.
+fn end(text: &str) -> Place {
+    let lines = text.split('\n').count() + text.replace("\r\n", "\n").matches('\r').count();
+    let last = text.rsplit(['\n', '\r']).next().unwrap_or_default();
+    Place { line: number(lines), column: number(last.chars().count() + 1) }
 }
 
 /// The text with one kind of line break. YAML has three (1.2.2, section 5.4), and each counts as one line.

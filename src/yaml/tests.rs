@@ -39,6 +39,7 @@ fn windows_line_ends_and_a_byte_order_mark_change_nothing() {
 fn a_problem_lies_inside_the_text() {
     assert!(problems_of("a: [b").starts_with("f:1:6: not valid YAML"), "{}", problems_of("a: [b"));
     assert!(problems_of("a: 1\nb: [c").starts_with("f:2:6: not valid YAML"));
+    assert_eq!(problems_of(" ?\n "), "f:2:2: a key must be a text\n");
     assert!(problems_of("a: 1\rb: \u{1}").starts_with("f:2:4: a control character"));
     assert!(problems_of("a: 1\r\nb: \u{1}").starts_with("f:2:4: a control character"));
 }
