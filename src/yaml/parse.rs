@@ -268,7 +268,7 @@ fn place(marker: &Marker) -> Place {
 }
 
 fn not_yaml(text: &str, error: &ScanError) -> Problem {
-    let place = place(error.marker()).min(end(text));
+    let place = within_line(text, place(error.marker()).min(end(text)));
     // The parser notices a tab only by what follows from it, up to a line later.
     let lines =
         text.lines().enumerate().take(error.marker().line()).skip(error.marker().line().saturating_sub(2));
@@ -287,6 +287,14 @@ fn end(text: &str) -> Place {
     let lines = text.split('\n').count() + text.replace("\r\n", "\n").matches('\r').count();
     let last = text.rsplit(['\n', '\r']).next().unwrap_or_default();
     Place { line: number(lines), column: number(last.chars().count() + 1) }
+}
+
+/// The parser counts bytes and not characters where it stops at some of them.
+fn within_line(text: &str, place: Place) -> Place {
+    let text = with_line_feeds(text);
+    let line = usize::try_from(place.line).unwrap_or(usize::MAX).saturating_sub(1);
+    let length = text.split('\n').nth(line).map_or(0, |line| line.chars().count());
+    Place { column: place.column.min(number(length + 1)), ..place }
 }
 
 /// The text with one kind of line break. YAML has three (1.2.2, section 5.4), and each counts as one line.
