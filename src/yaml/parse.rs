@@ -268,6 +268,7 @@ fn place(marker: &Marker) -> Place {
 }
 
 fn not_yaml(text: &str, error: &ScanError) -> Problem {
+    let text = &with_line_feeds(text);
     let place = within_line(text, place(error.marker()).min(end(text)));
     // The parser notices a tab only by what follows from it, up to a line later.
     let lines =
@@ -291,7 +292,6 @@ fn end(text: &str) -> Place {
 
 /// The parser counts bytes and not characters where it stops at some of them.
 fn within_line(text: &str, place: Place) -> Place {
-    let text = with_line_feeds(text);
     let line = usize::try_from(place.line).unwrap_or(usize::MAX).saturating_sub(1);
     let length = text.split('\n').nth(line).map_or(0, |line| line.chars().count());
     Place { column: place.column.min(number(length + 1)), ..place }
