@@ -1,8 +1,11 @@
 //! Which form of a scheme a delivery has, decided by facts that the provider's documents name.
 
+use std::borrow::Cow;
+
 use super::body::{self, Body, Place, header, locate, query_parameter};
 use super::delivery::Head;
-use super::json;
+use super::json::{self, Found};
+use super::locator::Pointer;
 use super::rejection::Rejection;
 use super::scheme::{Alternative, Condition, Scheme, Subject, Test};
 
@@ -12,8 +15,11 @@ pub(crate) fn choose<'s>(
     head: &Head<'_>,
     body: &[u8],
 ) -> Result<(usize, &'s Alternative), Rejection> {
+    let document = body::document(scheme.document(), head, body);
+    let shown = Shown::read(scheme.alternatives.iter().flat_map(|form| &form.when), &document);
     let mut alternatives = scheme.alternatives.iter().enumerate();
-    let chosen = alternatives.find(|(_, alternative)| alternative.is_for(head, body));
+    let chosen =
+        alternatives.find(|(_, form)| form.when.iter().all(|condition| condition.holds(head, &shown)));
     chosen.ok_or_else(|| match scheme.alternatives.first() {
         Some(first) if is_missing(first, head, body) => {
             Rejection::SignatureMissing { at: first.signature.location.clone() }
@@ -30,29 +36,42 @@ fn is_missing(form: &Alternative, head: &Head<'_>, body: &[u8]) -> bool {
     matches!(locate(&form.signature.location, head, Some(&body)), Place::Absent)
 }
 
-impl Alternative {
-    /// Whether all conditions of this form hold.
-    pub(crate) fn is_for(&self, head: &Head<'_>, body: &[u8]) -> bool {
-        let document = self.document.as_deref();
-        self.when.iter().all(|condition| condition.holds(document, head, body))
+/// The JSON values that conditions look at, found in one pass however many forms ask for them.
+pub(crate) struct Shown<'d> {
+    json: Vec<(&'d Pointer, Found<'d>)>,
+}
+
+impl<'d> Shown<'d> {
+    /// Reads what these conditions look at in the document; nothing if none looks there.
+    pub(crate) fn read(conditions: impl Iterator<Item = &'d Condition>, document: &'d [u8]) -> Self {
+        let mut pointers: Vec<&Pointer> = Vec::new();
+        for condition in conditions {
+            if let Subject::Json(pointer) = &condition.subject
+                && !pointers.contains(&pointer)
+            {
+                pointers.push(pointer);
+            }
+        }
+        let found = if pointers.is_empty() { None } else { json::extract(document, &pointers) };
+        Self { json: pointers.into_iter().zip(found.unwrap_or_default()).collect() }
+    }
+
+    fn at(&self, pointer: &Pointer) -> Place<'_> {
+        match self.json.iter().find(|(known, _)| *known == pointer).map(|(_, found)| found.as_slice()) {
+            None | Some([]) => Place::Absent,
+            Some([value]) => Place::Text(Cow::Borrowed(value)),
+            Some(_) => Place::Bad("the body holds several values where one is looked for"),
+        }
     }
 }
 
 impl Condition {
-    /// Whether the delivery shows it. `document` is the form field that holds the JSON, if there is one.
-    pub(crate) fn holds(&self, document: Option<&str>, head: &Head<'_>, body: &[u8]) -> bool {
-        let json;
+    /// Whether the delivery shows it.
+    pub(crate) fn holds(&self, head: &Head<'_>, shown: &Shown<'_>) -> bool {
         let place = match &self.subject {
             Subject::Header(name) => header(head, name),
             Subject::Query(name) => query_parameter(head, name),
-            Subject::Json(pointer) => {
-                json = body::document(document, head, body);
-                match json::extract(&json, &[pointer]).and_then(|mut found| found.pop()).as_deref() {
-                    None | Some([]) => Place::Absent,
-                    Some([value]) => Place::Text(value.clone()),
-                    Some(_) => Place::Bad("the body holds several values where one is looked for"),
-                }
-            }
+            Subject::Json(pointer) => shown.at(pointer),
         };
         match (&self.test, place) {
             (Test::Absent, Place::Absent) | (Test::Present, Place::Text(_) | Place::Bad(_)) => true,
@@ -81,7 +100,8 @@ mod tests {
             "/" => Subject::Header("x-mode".parse().unwrap()),
             _ => Subject::Query("mode".into()),
         };
-        Condition { subject, test }.holds(None, &head, b"")
+        let condition = Condition { subject, test };
+        condition.holds(&head, &Shown::read([&condition].into_iter(), b""))
     }
 
     #[test]
@@ -110,9 +130,10 @@ mod tests {
         let head = Head { method: "POST", target: "/", origin: None, headers: &headers };
         let subject = Subject::Json("/version".parse().unwrap());
         let condition = Condition { subject, test: Test::Equals("2".into()) };
-        assert!(condition.holds(None, &head, br#"{"version":"2"}"#));
-        assert!(!condition.holds(None, &head, br#"{"version":"1"}"#));
-        assert!(!condition.holds(None, &head, b""));
+        let holds = |body: &[u8]| condition.holds(&head, &Shown::read([&condition].into_iter(), body));
+        assert!(holds(br#"{"version":"2"}"#));
+        assert!(!holds(br#"{"version":"1"}"#));
+        assert!(!holds(b""));
     }
 
     #[test]

@@ -113,8 +113,9 @@ pub(crate) fn decode(text: &str) -> Option<Bytes> {
 pub(crate) fn header_json(compact: &str) -> Option<serde_json::Map<String, Value>> {
     let (header, _) = compact.split_once('.')?;
     // Read strictly first: a member that stands there twice may not be read in two ways.
-    serde_json::from_slice::<Header>(&decode(header)?).ok()?;
-    serde_json::from_slice(&decode(header)?).ok()
+    let bytes = decode(header)?;
+    serde_json::from_slice::<Header>(&bytes).ok()?;
+    serde_json::from_slice(&bytes).ok()
 }
 
 pub(crate) const fn malformed(what: &'static str) -> Rejection {

@@ -11,7 +11,7 @@ use crate::secret::Secret;
 use crate::time::UnixTime;
 
 use super::body::{self, Body, Place};
-use super::choose::choose;
+use super::choose::{Shown, choose};
 use super::content::{self, Context, UrlVariant};
 use super::delivery::Head;
 use super::encoding::{BASE64, encode};
@@ -248,10 +248,12 @@ impl Draft {
     fn has_marks(&self, alternative: &Alternative, request: &SignRequest<'_>) -> bool {
         let head = self.head(request);
         let signature = &alternative.signature.location;
-        alternative.when.iter().all(|condition| {
-            condition.subject.is_at(signature)
-                || condition.holds(alternative.document.as_deref(), &head, &self.body)
-        })
+        let document = body::document(alternative.document.as_deref(), &head, &self.body);
+        let shown = Shown::read(alternative.when.iter(), &document);
+        alternative
+            .when
+            .iter()
+            .all(|condition| condition.subject.is_at(signature) || condition.holds(&head, &shown))
     }
 
     /// Adds the headers by which the receiver knows this form.
