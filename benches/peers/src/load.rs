@@ -135,7 +135,7 @@ async fn exchange(
 }
 
 /// Status, length of head and body together, and whether the connection stays, once the head is complete.
-fn head(bytes: &[u8]) -> io::Result<Option<(u16, usize, bool)>> {
+pub fn head(bytes: &[u8]) -> io::Result<Option<(u16, usize, bool)>> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(end) = response.parse(bytes).map_err(io::Error::other)? else {

@@ -4,6 +4,7 @@
 //! what ran under the same conditions. `scripts/bench` builds and pins it and says how to read what it prints.
 
 mod delivery;
+mod latency;
 mod load;
 mod memory;
 mod process;
@@ -20,12 +21,16 @@ use report::{Row, Sample};
 use setups::{Gateway, Programs};
 
 const CONNECTIONS: usize = 64;
+/// Requests a second when latency is measured.
+const RATE: u32 = 1000;
 
 struct Plan {
     rounds: usize,
     sizes: Vec<usize>,
     routes: usize,
     half_sent: usize,
+    /// Requests of each latency run; 0 for none.
+    latency: usize,
     programs: Programs,
 }
 
@@ -49,6 +54,33 @@ fn main() -> Result<(), Box<dyn Error>> {
     result
 }
 
+/// One line of the tables: a gateway and the kind of deliveries it is given.
+struct Line {
+    name: &'static str,
+    gateway: usize,
+    kind: Kind,
+}
+
+/// The gateways' places in the list that `bench` makes.
+const SEALPOST: usize = 0;
+const LOGGING: usize = 1;
+const PINGORA: usize = 2;
+const NGINX: usize = 3;
+const NGINX_LUA: usize = 4;
+const HAPROXY: usize = 5;
+
+const LINES: [Line; 9] = [
+    Line { name: "sealpost", gateway: SEALPOST, kind: Kind::Header },
+    Line { name: "sealpost with its request log", gateway: LOGGING, kind: Kind::Header },
+    Line { name: "pingora-proxy, checks nothing", gateway: PINGORA, kind: Kind::Header },
+    Line { name: "nginx proxy_pass, checks nothing", gateway: NGINX, kind: Kind::Header },
+    Line { name: "nginx with HMAC in Lua, remembers nothing", gateway: NGINX_LUA, kind: Kind::Body },
+    Line { name: "HAProxy with HMAC, remembers nothing", gateway: HAPROXY, kind: Kind::Body },
+    Line { name: "sealpost, body remembered (github)", gateway: SEALPOST, kind: Kind::Body },
+    Line { name: "sealpost, id in the JSON (bella-baxter)", gateway: SEALPOST, kind: Kind::Json },
+    Line { name: "sealpost, forged signature refused", gateway: SEALPOST, kind: Kind::Forged },
+];
+
 async fn bench(plan: &Plan) -> Result<(), Box<dyn Error>> {
     let mut ids = Ids(0);
     let upstream = plan.programs.upstream()?;
@@ -58,7 +90,13 @@ async fn bench(plan: &Plan) -> Result<(), Box<dyn Error>> {
         plan.programs.sealpost("sealpost with its request log", to, 0, "info")?,
         plan.programs.pingora_proxy(to)?,
         plan.programs.nginx_proxy(to)?,
+        plan.programs.nginx_lua(to)?,
+        plan.programs.haproxy(to)?,
     ];
+    for verifying in [SEALPOST, NGINX_LUA, HAPROXY] {
+        let Some(gateway) = gateways.get(verifying) else { continue };
+        refuses_forgeries(gateway).await?;
+    }
 
     println!("\n### At rest\n\n| gateway | resident KiB | ready after |\n|---|---|---|");
     for gateway in &gateways {
@@ -66,27 +104,21 @@ async fn bench(plan: &Plan) -> Result<(), Box<dyn Error>> {
     }
 
     for &size in &plan.sizes {
-        let mut rows: Vec<Row> = gateways.iter().map(|gateway| row(gateway.name)).collect();
-        let mut others = [
-            (Kind::Json, row("sealpost, id in the JSON (bella-baxter)")),
-            (Kind::Body, row("sealpost, body remembered (github)")),
-            (Kind::Forged, row("sealpost, forged signature refused")),
-        ];
+        let mut rows: Vec<Row> = LINES.iter().map(|line| row(line.name)).collect();
         for round in 0..plan.rounds {
-            // Each round starts with another gateway, so that none always runs on a warm or a throttled core.
-            for turn in 0..gateways.len() {
-                let at = (round + turn) % gateways.len();
-                let (Some(gateway), Some(row)) = (gateways.get(at), rows.get_mut(at)) else { continue };
-                row.samples.push(measure(gateway, Kind::Header, size, &mut ids).await?);
-            }
-            if let Some(sealpost) = gateways.first() {
-                for (kind, row) in &mut others {
-                    row.samples.push(measure(sealpost, *kind, size, &mut ids).await?);
-                }
+            // Each round starts with another line, so that none always runs on a warm or a throttled core.
+            for turn in 0..LINES.len() {
+                let at = (round + turn) % LINES.len();
+                let (Some(line), Some(row)) = (LINES.get(at), rows.get_mut(at)) else { continue };
+                let Some(gateway) = gateways.get(line.gateway) else { continue };
+                row.samples.push(measure(gateway, line.kind, size, &mut ids).await?);
             }
         }
-        rows.extend(others.map(|(_, row)| row));
-        report::table(&format!("{} bodies", bytes(size)), &rows, "pingora-proxy");
+        report::table(&format!("{} bodies", bytes(size)), &rows, "pingora-proxy, checks nothing");
+    }
+
+    if plan.latency > 0 {
+        latencies(plan, &gateways, &upstream, &mut ids)?;
     }
 
     println!("\n### {} connections with half of a 64 KiB body sent\n", plan.half_sent);
@@ -109,6 +141,46 @@ async fn bench(plan: &Plan) -> Result<(), Box<dyn Error>> {
 
     if plan.routes > 0 {
         many_routes(plan, &gateways, to, &mut ids).await?;
+    }
+    Ok(())
+}
+
+/// What each gateway adds to a 2 KiB delivery at a fixed rate, the direct way measured in turn with them.
+fn latencies(
+    plan: &Plan,
+    gateways: &[Gateway],
+    upstream: &Gateway,
+    ids: &mut Ids,
+) -> Result<(), Box<dyn Error>> {
+    let mut tables: Vec<(&str, Vec<report::Tail>)> =
+        std::iter::once(("direct", Vec::new())).chain(LINES.iter().map(|line| (line.name, Vec::new()))).collect();
+    for _ in 0..plan.rounds {
+        for (at, (_, tails)) in tables.iter_mut().enumerate() {
+            let line = at.checked_sub(1).and_then(|at| LINES.get(at));
+            let (address, kind) = match line {
+                None => (upstream.address, Kind::Header),
+                Some(line) => match gateways.get(line.gateway) {
+                    Some(gateway) => (gateway.address, line.kind),
+                    None => continue,
+                },
+            };
+            let expected = if line.is_none() { 200 } else { kind.status() };
+            let deliveries = delivery::make(kind, 2048, ids.take(plan.latency), plan.latency);
+            tails.push(report::Tail::of(latency::run(address, deliveries, RATE, expected)?));
+        }
+    }
+    report::latencies(RATE, &tables);
+    Ok(())
+}
+
+/// A peer that let everything through would not be measured at verifying.
+async fn refuses_forgeries(gateway: &Gateway) -> Result<(), Box<dyn Error>> {
+    let mut forged = delivery::make(Kind::Body, 2048, 0, 1);
+    forged.body.reverse();
+    let outcome = load::run(gateway.address, Rc::new(forged), 1, 401).await;
+    if outcome.wrong > 0 {
+        let complaint = outcome.complaint.unwrap_or_default();
+        return Err(format!("{} does not refuse a changed body: {complaint}", gateway.name).into());
     }
     Ok(())
 }
@@ -197,6 +269,7 @@ impl Plan {
             sizes: vec![512, 2048, 16 * 1024, 256 * 1024, 1024 * 1024],
             routes: 10_000,
             half_sent: 2_000,
+            latency: 5_000,
             programs: Programs {
                 sealpost: PathBuf::from("sealpost"),
                 passthrough: own.with_file_name("passthrough"),
@@ -210,6 +283,7 @@ impl Plan {
                 "--rounds" => plan.rounds = value.parse()?,
                 "--sizes" => plan.sizes = value.split(',').map(str::parse).collect::<Result<_, _>>()?,
                 "--routes" => plan.routes = value.parse()?,
+                "--latency" => plan.latency = value.parse()?,
                 "--half-sent" => plan.half_sent = value.parse()?,
                 _ => return Err(format!("unknown option {option}").into()),
             }

@@ -45,6 +45,48 @@ pub fn table(title: &str, rows: &[Row], base: &str) {
     }
 }
 
+/// The slow end of one run's latencies.
+#[derive(Clone, Copy)]
+pub struct Tail {
+    half: Duration,
+    hundredth: Duration,
+    thousandth: Duration,
+}
+
+impl Tail {
+    /// Of latencies in any order.
+    pub fn of(mut latencies: Vec<Duration>) -> Self {
+        latencies.sort_unstable();
+        let at = |thousandths: usize| {
+            latencies.get(latencies.len() * thousandths / 1000).copied().unwrap_or(Duration::ZERO)
+        };
+        Self { half: at(500), hundredth: at(990), thousandth: at(999) }
+    }
+}
+
+/// Prints latencies at a fixed rate and what each adds to the first row, which is the way without a gateway.
+pub fn latencies(rate: u32, rows: &[(&str, Vec<Tail>)]) {
+    println!("\n### Latency of 2 KiB bodies at {rate} requests a second\n");
+    println!("| way | p50 µs | p99 µs | p99.9 µs | added p50 | added p99 | added p99.9 |");
+    println!("|---|---|---|---|---|---|---|");
+    let Some((_, direct)) = rows.first() else { return };
+    let parts: [fn(&Tail) -> Duration; 3] = [|tail| tail.half, |tail| tail.hundredth, |tail| tail.thousandth];
+    for (name, tails) in rows {
+        let micros = |part: fn(&Tail) -> Duration| {
+            median(tails.iter().map(|tail| part(tail).as_secs_f64() * 1e6).collect())
+        };
+        // Within each round, as the ratios are.
+        let added = |part: fn(&Tail) -> Duration| {
+            let pairs = tails.iter().zip(direct);
+            median(pairs.map(|(own, other)| (part(own).as_secs_f64() - part(other).as_secs_f64()) * 1e6).collect())
+        };
+        print!("| {name} ");
+        parts.iter().for_each(|part| print!("| {:.0} ", micros(*part)));
+        parts.iter().for_each(|part| print!("| {:.0} ", added(*part)));
+        println!("|");
+    }
+}
+
 /// The value in the middle, NaN of nothing.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);

@@ -6,6 +6,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::delivery;
 use crate::process::{Process, free_address};
 
@@ -58,6 +61,87 @@ impl Programs {
         self.nginx("nginx proxy_pass", GATEWAY_CORE, address, &server)
     }
 
+    /// nginx that checks the HMAC of the body in Lua, by OpenSSL, as GitHub signs it; it remembers nothing.
+    pub fn nginx_lua(&self, upstream: SocketAddr) -> io::Result<Gateway> {
+        let address = free_address()?;
+        let server = format!(
+            "upstream receiver {{ server {upstream}; keepalive 128; keepalive_requests 1000000000; }}
+             init_by_lua_block {{
+                 ffi = require 'ffi'
+                 ffi.cdef[[
+                     const void *EVP_sha256(void);
+                     unsigned char *HMAC(const void *md, const void *key, int key_len, const unsigned char *d,
+                                         size_t n, unsigned char *out, unsigned int *out_len);
+                     int CRYPTO_memcmp(const void *a, const void *b, size_t len);
+                 ]]
+                 sha256, mac, mac_length = ffi.C.EVP_sha256(), ffi.new('unsigned char[32]'), ffi.new('unsigned int[1]')
+                 function hex(bytes)
+                     return (bytes:gsub('.', function(byte) return string.format('%02x', byte:byte()) end))
+                 end
+             }}
+             server {{
+                 listen {address} backlog=4096;
+                 location / {{
+                     access_by_lua_block {{
+                         ngx.req.read_body()
+                         local body = ngx.req.get_body_data() or ''
+                         ffi.C.HMAC(sha256, '{secret}', {length}, body, #body, mac, mac_length)
+                         local wanted = 'sha256=' .. hex(ffi.string(mac, 32))
+                         local got = ngx.var.http_x_hub_signature_256 or ''
+                         if #got ~= #wanted or ffi.C.CRYPTO_memcmp(got, wanted, #wanted) ~= 0 then
+                             return ngx.exit(401)
+                         end
+                     }}
+                     proxy_pass http://receiver;
+                     proxy_http_version 1.1;
+                     proxy_set_header Connection \"\";
+                     proxy_set_header Host $host;
+                 }}
+             }}",
+            secret = delivery::TEXT,
+            length = delivery::TEXT.len(),
+        );
+        self.nginx("nginx with Lua", GATEWAY_CORE, address, &server)
+    }
+
+    /// HAProxy that checks the HMAC of the body by its own converters, as GitHub signs it; it remembers nothing.
+    pub fn haproxy(&self, upstream: SocketAddr) -> io::Result<Gateway> {
+        let address = free_address()?;
+        let key = STANDARD.encode(delivery::TEXT);
+        let file = self.folder.join("haproxy.cfg");
+        fs::write(
+            &file,
+            format!(
+                "global
+                    nbthread 1
+                    maxconn 8192
+                    # The largest body has to fit beside its head, or there is nothing to check.
+                    tune.bufsize 1200000
+                defaults
+                    mode http
+                    timeout client 30s
+                    timeout server 30s
+                    timeout connect 5s
+                    http-reuse always
+                frontend webhooks
+                    bind {address}
+                    http-request wait-for-body time 10s
+                    http-request set-var(txn.wanted) req.body,hmac(sha256,{key}),hex,lower
+                    http-request set-var(txn.got) req.hdr(x-hub-signature-256),bytes(7)
+                    http-request deny deny_status 401 unless {{ var(txn.got),secure_memcmp(txn.wanted) }}
+                    default_backend receiver
+                backend receiver
+                    server one {upstream}
+                "
+            ),
+        )?;
+        let arguments = ["-f", &file.display().to_string(), "-db"].map(String::from);
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let log = self.folder.join("haproxy.log");
+        let process = Process::start(GATEWAY_CORE, Path::new("haproxy"), &arguments, &[], Some(&log))?;
+        ready("HAProxy with HMAC", process, address)
+    }
+
     /// A plain pingora-proxy.
     pub fn pingora_proxy(&self, upstream: SocketAddr) -> io::Result<Gateway> {
         let address = free_address()?;
@@ -99,8 +183,15 @@ impl Programs {
         // The workers keep this user, so they may write below the folder. Bodies stay in memory: a disk would decide
         // the comparison.
         let user = if is_root() { "user root;" } else { "" };
+        // Debian's nginx has Lua as a module of its own; the folder is where the package puts it.
+        let modules = if server.contains("lua") {
+            "load_module /usr/lib/nginx/modules/ndk_http_module.so; \
+             load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;"
+        } else {
+            ""
+        };
         let configuration = format!(
-            "{user}
+            "{user} {modules}
              worker_processes 1; worker_rlimit_nofile 65536; daemon off; pid {at}/pid; error_log {at}/error.log;
              events {{ worker_connections 16384; }}
              http {{
