@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use pingora::ErrorType;
-use pingora::protocols::http::ServerSession;
 
+use super::session::{Broken, Piece, Session};
 use crate::admit::Reason;
 
 /// What one body is allotted before its bytes have come; after that it grows with what really arrives, so
@@ -124,19 +123,24 @@ pub(super) struct BodyLimits {
 /// # Errors
 /// The reason and what to log; the body may have been read in part.
 pub(super) async fn read(
-    session: &mut ServerSession,
+    session: &mut Session,
     buffered: &Arc<Buffered>,
     limits: &BodyLimits,
     mut fed: impl FnMut(&[u8]),
 ) -> Result<Body, BodyError> {
     let mut body = Body::new(Arc::clone(buffered));
     loop {
-        let chunk = match session.read_request_body().await {
-            Ok(Some(chunk)) => chunk,
-            Ok(None) => break,
-            Err(error) => return Err(read_error(&error)),
+        let piece = session.more().await.map_err(|broken| read_error(&broken))?;
+        let (bytes, chunk) = match &piece {
+            Piece::Next(bytes) => (*bytes, None),
+            Piece::Copy(chunk) => (&**chunk, Some(chunk)),
+            Piece::Whole(whole) => {
+                body.bytes = Stored::One(whole.clone());
+                break;
+            }
+            Piece::End => break,
         };
-        let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if body.held.saturating_add(length) > limits.body {
             return Err(BodyError {
                 reason: Reason::BodyTooLarge,
@@ -150,9 +154,9 @@ pub(super) async fn read(
             });
         }
         body.held = body.held.saturating_add(length);
-        fed(&chunk);
-        if !chunk.is_empty() {
-            body.append(chunk, limits.declared);
+        fed(bytes);
+        if let Some(chunk) = chunk.filter(|chunk| !chunk.is_empty()) {
+            body.append(chunk.clone(), limits.declared);
         }
     }
     if limits.declared.is_some_and(|declared| declared != body.held) {
@@ -161,14 +165,14 @@ pub(super) async fn read(
     Ok(body)
 }
 
-fn read_error(error: &pingora::Error) -> BodyError {
-    match error.etype() {
-        ErrorType::ReadTimedout => {
+fn read_error(broken: &Broken) -> BodyError {
+    match broken {
+        Broken::TimedOut => {
             BodyError { reason: Reason::BodyTimeout, detail: "the body did not arrive in time" }
         }
-        ErrorType::ConnectionClosed | ErrorType::ReadError => {
+        Broken::Gone => {
             BodyError { reason: Reason::BadRequest, detail: "the sender hung up in the middle of the body" }
         }
-        _ => BodyError { reason: Reason::BadRequest, detail: "the body's framing is broken" },
+        Broken::Framing(why) => BodyError { reason: Reason::BadRequest, detail: why },
     }
 }

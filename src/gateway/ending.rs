@@ -2,10 +2,10 @@
 
 use http::header::{ALLOW, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue};
-use pingora::protocols::http::ServerSession;
 
 use super::record::Record;
 use super::respond::{self, Passed, Reply};
+use super::session::Session;
 use super::state::Gateway;
 use crate::admit::Reason;
 use crate::catalog::ChallengeAnswer;
@@ -19,6 +19,7 @@ const RESULT: HeaderName = HeaderName::from_static("sealpost-result");
 pub(super) type Stop = Box<Ending>;
 
 /// How an exchange ends.
+#[expect(clippy::large_enum_variant, reason = "it is boxed wherever it goes, see `Stop`")]
 pub(super) enum Ending {
     /// With an answer of our own.
     Reply { reason: Reason, reply: Reply, why: Option<String> },
@@ -67,7 +68,7 @@ impl Ending {
     /// When the sender is gone and the connection with it.
     pub(super) async fn send(
         self,
-        session: &mut ServerSession,
+        session: &mut Session,
         gateway: &Gateway,
         record: &mut Record,
     ) -> Result<(), ()> {
@@ -76,7 +77,7 @@ impl Ending {
                 record.ended(reason, reply.status, why);
                 if reason == Reason::BadRequest {
                     // Where such a request ends is anybody's guess: nothing after it is taken for the next one.
-                    session.set_keepalive(None);
+                    session.close_after();
                 }
                 record.sent = respond::reply(session, &reply).await.map_err(|_| record.sender_gone())?;
             }

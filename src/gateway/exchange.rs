@@ -14,11 +14,10 @@ use pingora::server::ShutdownWatch;
 
 use super::body::{self, Body, BodyLimits};
 use super::ending::{self, Ending, Stop};
-use super::head::{self, Arrival};
 use super::live::Live;
 use super::record::Record;
 use super::request::{self, Request};
-use super::respond;
+use super::session::{Arrival, Http1, Http2, KEEPALIVE, Session};
 use super::state::{Gateway, Phase};
 use crate::admit::{self, Admission, Admitted, Proof, Reason, StoreFailure};
 use crate::catalog::Provider;
@@ -41,7 +40,7 @@ impl Exchange {
     pub(super) fn new(gateway: Arc<Gateway>, tls: bool, h2c: bool, header_limit: usize) -> Self {
         let mut options = HttpServerOptions::default();
         options.h2c = h2c;
-        options.h2_idle_timeout = Some(head::KEEPALIVE);
+        options.h2_idle_timeout = Some(KEEPALIVE);
         Self { gateway, options, header_limit: u32::try_from(header_limit).unwrap_or(u32::MAX), tls }
     }
 }
@@ -61,18 +60,33 @@ impl HttpServerApp for Exchange {
 
     async fn process_new_http(
         self: &Arc<Self>,
-        mut session: ServerSession,
+        session: ServerSession,
         _shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
+        // HTTP/1 does not come this way, see `Front`.
+        let session = Http2::new(session)?;
+        self.request(Session::Http2(Box::new(session))).await;
+        None
+    }
+}
+
+impl Exchange {
+    /// Serves one request. Gives the connection back if it can carry another one.
+    pub(super) async fn request(&self, mut session: Session) -> Option<Box<Http1>> {
         let live = self.gateway.live();
-        session.set_write_timeout(Some(respond::WRITE_TIMEOUT));
-        let arrival = head::read(&mut session, &live.config.limits).await;
+        let arrival = session.arrive(&live.config.limits).await;
         if matches!(arrival, Arrival::Gone) {
             return None;
         }
-        let _in_flight = self.gateway.begin();
+        // Boxed, so that a connection that waits for its next request does not hold room for one.
+        Box::pin(self.answer(session, arrival)).await
+    }
+
+    async fn answer(&self, mut session: Session, arrival: Arrival) -> Option<Box<Http1>> {
+        // What waited for its head takes the configuration of now.
+        let live = self.gateway.live();
+        let in_flight = self.gateway.begin();
         let mut record = Record::begin(&self.gateway);
-        let readable = matches!(arrival, Arrival::Complete);
         let ending = match arrival {
             Arrival::Complete if self.gateway.phase() == Phase::Draining => Ending::refuse(Reason::Draining),
             // One connection is one request over HTTP/1; the streams of HTTP/2 are held to the same number.
@@ -81,29 +95,21 @@ impl HttpServerApp for Exchange {
                     .because("limits.connections is reached by requests in flight")
             }
             Arrival::Complete => {
-                // Boxed, so that a connection that waits for its next request does not hold room for one.
-                let story = Box::pin(self.serve(&mut session, &live, &mut record));
-                story.await.unwrap_or_else(|stop| stop)
+                self.serve(&mut session, &live, &mut record).await.unwrap_or_else(|stop| stop)
             }
             Arrival::Refused { reason, status, why } => Ending::with_status(reason, status).because(why),
             Arrival::Gone => return None,
         };
         if self.gateway.phase() != Phase::Serving {
-            session.set_keepalive(None);
+            session.close_after();
         }
-        if readable && session.as_http1().is_some() && !session.is_body_done() {
-            Box::pin(respond::skim(&mut session)).await;
-        }
-        let sent = Box::pin(ending.send(&mut session, &self.gateway, &mut record)).await;
+        session.skim().await;
+        let sent = ending.send(&mut session, &self.gateway, &mut record).await;
         record.finish(&self.gateway);
-        match sent {
-            Ok(()) if readable => Box::pin(respond::finish(session)).await,
-            Ok(()) => {
-                Box::pin(respond::leave(session)).await;
-                None
-            }
-            Err(()) => None,
-        }
+        sent.ok()?;
+        // What is left to do is waiting for the sender, which a shutdown does not wait for.
+        drop(in_flight);
+        session.finish().await
     }
 }
 
@@ -116,12 +122,7 @@ enum Verdict {
 
 impl Exchange {
     /// The whole story. An `Err` is an ending too, reached early.
-    async fn serve(
-        &self,
-        session: &mut ServerSession,
-        live: &Live,
-        record: &mut Record,
-    ) -> Result<Stop, Stop> {
+    async fn serve(&self, session: &mut Session, live: &Live, record: &mut Record) -> Result<Stop, Stop> {
         let request = request::identify(session, live, record, self.tls)?;
         let route = &*request.route;
         self.challenged(session, &request, None, None)?;
@@ -199,7 +200,7 @@ impl Exchange {
     /// Refuses what the head can refuse; `None` on a route without a provider.
     fn begin_verification<'r>(
         &self,
-        session: &ServerSession,
+        session: &Session,
         request: &'r Request<'_>,
     ) -> Result<Option<verify::Verification<'r>>, Rejection> {
         let route = &*request.route;
@@ -211,19 +212,19 @@ impl Exchange {
     /// Reads the whole body, at most `limit` bytes of it.
     pub(super) async fn read_body(
         &self,
-        session: &mut ServerSession,
+        session: &mut Session,
         live: &Live,
         request: &Request<'_>,
         limit: u64,
         record: &mut Record,
         fed: impl FnMut(&[u8]),
     ) -> Result<Body, Stop> {
-        let head = session.req_header();
+        let head = session.head();
         // Of HTTP/1.0 nobody expects a 1xx (RFC 9110 section 10.1.1).
         let waits = head.headers.contains_key(EXPECT) && head.version != Version::HTTP_10;
         if waits && request.declared != Some(0) {
             // Only now: whatever the head could refuse has been refused without asking for the body.
-            if respond::go_on(session).await.is_err() {
+            if session.go_on().await.is_err() {
                 return Err(Ending::refuse(Reason::BadRequest).because("the sender hung up"));
             }
         }
@@ -237,7 +238,7 @@ impl Exchange {
             }
             Ok(Err(error)) => {
                 // Where the next request would begin is anybody's guess now.
-                session.set_keepalive(None);
+                session.close_after();
                 Err(Ending::refuse(error.reason).because(error.detail))
             }
             Err(_) => Err(Ending::refuse(Reason::BodyTimeout).because("the body did not arrive in time")),
@@ -290,7 +291,7 @@ impl Exchange {
 
     fn name_event(
         &self,
-        session: &ServerSession,
+        session: &Session,
         request: &Request<'_>,
         body: &Body,
         record: &mut Record,
@@ -308,7 +309,7 @@ impl Exchange {
     /// Claims the event for this request, waits for a copy in flight, or answers what the first one got.
     async fn claim(
         &self,
-        session: &ServerSession,
+        session: &Session,
         request: &Request<'_>,
         proof: Proof,
         body: &Body,

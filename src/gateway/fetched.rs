@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use pingora::protocols::http::ServerSession;
-
 use super::body::Body;
 use super::ending::{Ending, Stop};
 use super::exchange::Exchange;
 use super::keys::{RouteKeys, Unavailable};
 use super::record::Record;
 use super::request::Request;
+use super::session::Session;
 use crate::admit::Reason;
 use crate::catalog::Provider;
 use crate::clock;
@@ -26,7 +25,7 @@ impl Exchange {
     /// The key cannot be had: the sender has to try again.
     pub(super) async fn verify_with_fetched_keys(
         &self,
-        session: &mut ServerSession,
+        session: &mut Session,
         request: &Request<'_>,
         keys: &RouteKeys,
         body: &Body,
@@ -46,7 +45,7 @@ impl Exchange {
 
     async fn with_fetched_keys(
         &self,
-        session: &mut ServerSession,
+        session: &mut Session,
         request: &Request<'_>,
         provider: &Provider,
         route_keys: &RouteKeys,
@@ -87,7 +86,7 @@ impl Exchange {
 
 fn judge(
     spent: &mut Duration,
-    session: &ServerSession,
+    session: &Session,
     request: &Request<'_>,
     provider: &Provider,
     keys: &Keys,

@@ -1,7 +1,6 @@
 //! The way to the upstream and back: forward, keep what duplicates will be told, settle the claim.
 
 use bytes::{Bytes, BytesMut};
-use pingora::protocols::http::ServerSession;
 
 use super::body::Body;
 use super::ending::{Ending, Stop};
@@ -9,6 +8,7 @@ use super::headers::Added;
 use super::record::Record;
 use super::request::Request;
 use super::respond::Passed;
+use super::session::Session;
 use super::state::Gateway;
 use super::upstream::{self, Answer, Outbound, UpstreamError};
 use crate::admit::{Admitted, Reason};
@@ -22,7 +22,7 @@ impl Gateway {
     /// Forwards, reads what has to be kept of the answer, and settles the claim before the sender is answered.
     pub(super) async fn forward(
         &self,
-        session: &ServerSession,
+        session: &Session,
         request: &Request<'_>,
         permit: Admitted,
         event: &Event,
@@ -35,7 +35,7 @@ impl Gateway {
         let request_id = record.request_id.clone();
         let secret = verified.and_then(|verified| route.secret_names.get(verified.secret_index()));
         let host = request.host.as_bytes();
-        let head = session.req_header();
+        let head = session.head();
         let added = Added {
             host,
             provider: route.provider.as_deref().map_or("none", |provider| provider.name.as_str()),
@@ -91,7 +91,7 @@ impl Gateway {
         }
         let kept = passed.rest.is_none().then(|| dedupe::Answer {
             status: passed.status.as_u16(),
-            content_type: passed.headers.get(http::header::CONTENT_TYPE).cloned(),
+            content_type: passed.fields.value("content-type"),
             body: passed.start.clone(),
         });
         // A store that fails now changes nothing for the sender: the upstream has accepted the event.
@@ -119,14 +119,14 @@ impl Gateway {
 
 /// Reads an answer up to what is kept for duplicates; a longer one goes on as it comes.
 async fn take_in(answer: Answer, pool: &upstream::Pool) -> Result<Passed, UpstreamError> {
-    let Answer { status, headers, mut body } = answer;
+    let Answer { status, fields, mut body } = answer;
     let mut start = BytesMut::new();
     let mut only: Option<Bytes> = None;
     loop {
         let Some(piece) = body.next().await? else {
             body.release(pool).await;
             let start = only.unwrap_or_else(|| start.freeze());
-            return Ok(Passed { status, headers, start, rest: None });
+            return Ok(Passed { status, fields, start, rest: None });
         };
         match only.take() {
             None if start.is_empty() => only = Some(piece),
@@ -137,7 +137,7 @@ async fn take_in(answer: Answer, pool: &upstream::Pool) -> Result<Passed, Upstre
         }
         if start.len().max(only.as_ref().map_or(0, Bytes::len)) > dedupe::Answer::MAX_BODY {
             let start = only.unwrap_or_else(|| start.freeze());
-            return Ok(Passed { status, headers, start, rest: Some(body) });
+            return Ok(Passed { status, fields, start, rest: Some(body) });
         }
     }
 }

@@ -3,87 +3,88 @@
 
 use http::{Method, Version};
 
+use super::session::Fields;
+
 /// Why a head is refused: a fixed text for the log.
 pub(super) type Problem = &'static str;
 
-/// The framing fields as they stand on the wire. Pingora's parser drops or merges some of them (a
-/// `Content-Length` beside `Transfer-Encoding`, equal repeated lengths), so they are read from the raw bytes.
-#[derive(Debug, Default)]
-struct Fields<'a> {
-    content_length: Option<&'a [u8]>,
-    transfer_encoding: Option<&'a [u8]>,
-    host: Option<&'a [u8]>,
+/// Where the body of a request ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// After so many bytes.
+    Length(u64),
+    /// Where the chunked coding says so.
+    Chunked,
 }
 
-/// Checks the raw HTTP/1 head: line ends, names, and the three fields that decide framing and routing.
+/// Checks the three fields that decide framing and routing, and says where the body ends.
 ///
-/// RFC 9112 sections 2.2 (bare LF), 3.2 (Host), 5.2 (line folding), 6.1 and 6.3 (framing).
+/// RFC 9112 sections 3.2 (Host), 6.1 and 6.3 (framing).
 ///
 /// # Errors
 /// A fixed text that says what is wrong.
-pub(super) fn check_http1(raw: &[u8], version: Version) -> Result<(), Problem> {
-    if !matches!(version, Version::HTTP_11 | Version::HTTP_10) {
-        return Err("not HTTP/1.0 or HTTP/1.1");
-    }
-    let fields = read_fields(raw)?;
-    match (fields.content_length, fields.transfer_encoding) {
-        (Some(_), Some(_)) => return Err("both Content-Length and Transfer-Encoding"),
-        (Some(length), None) if length.is_empty() || !length.iter().all(u8::is_ascii_digit) => {
-            return Err("Content-Length is not a plain number");
-        }
-        (None, Some(coding)) if version == Version::HTTP_10 || !coding.eq_ignore_ascii_case(b"chunked") => {
-            return Err("Transfer-Encoding is not a single `chunked`");
-        }
-        _ => {}
-    }
-    match fields.host {
-        None => Err("Host is missing"),
-        Some(host) => check_host(host),
-    }
-}
-
-fn read_fields(raw: &[u8]) -> Result<Fields<'_>, Problem> {
-    let mut fields = Fields::default();
-    // An empty line before the request line is passed over (RFC 9112 section 2.2).
-    let raw = raw.strip_prefix(b"\r\n").unwrap_or(raw);
-    let mut lines = raw.split(|byte| *byte == b'\n');
-    // The request line itself was parsed; only its end matters here. What follows the last LF is empty.
-    let Some(request_line) = lines.next() else { return Err("empty head") };
-    if !request_line.ends_with(b"\r") {
-        return Err("a line ends with a bare LF");
-    }
-    for line in lines {
-        let Some(line) = line.strip_suffix(b"\r") else {
-            if line.is_empty() {
-                break;
-            }
-            return Err("a line ends with a bare LF");
-        };
-        if line.is_empty() {
-            continue;
-        }
-        if matches!(line.first(), Some(b' ' | b'\t')) {
-            return Err("a header line is folded");
-        }
-        if line.contains(&b'\r') || line.contains(&0) {
-            return Err("a header line holds CR or NUL");
-        }
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
-            return Err("a header line has no colon");
-        };
-        let (name, value) = line.split_at(colon);
-        let value = value.get(1..).unwrap_or_default().trim_ascii();
-        let field = match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => &mut fields.host,
-            14 if name.eq_ignore_ascii_case(b"content-length") => &mut fields.content_length,
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => &mut fields.transfer_encoding,
+pub(super) fn of(version: Version, fields: &[httparse::Header<'_>]) -> Result<Framing, Problem> {
+    let (mut host, mut content_length, mut transfer_encoding) = (None, None, None);
+    for field in fields {
+        let name = field.name.as_bytes();
+        let known = match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => &mut host,
+            14 if name.eq_ignore_ascii_case(b"content-length") => &mut content_length,
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => &mut transfer_encoding,
             _ => continue,
         };
-        if field.replace(value).is_some() {
+        if known.replace(field.value.trim_ascii()).is_some() {
             return Err("Host, Content-Length or Transfer-Encoding is repeated");
         }
     }
-    Ok(fields)
+    check_host(host.ok_or("Host is missing")?)?;
+    match (content_length, transfer_encoding) {
+        (Some(_), Some(_)) => Err("both Content-Length and Transfer-Encoding"),
+        (Some(length), None) => number(length).ok_or("Content-Length is not a plain number"),
+        (None, Some(coding)) if version == Version::HTTP_11 && coding.eq_ignore_ascii_case(b"chunked") => {
+            Ok(Framing::Chunked)
+        }
+        (None, Some(_)) => Err("Transfer-Encoding is not a single `chunked`"),
+        (None, None) => Ok(Framing::Length(0)),
+    }
+}
+
+/// A length that is too large for `u64` is larger than any limit, so the largest one stands for it.
+fn number(digits: &[u8]) -> Option<Framing> {
+    let plain = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    let text = std::str::from_utf8(digits).ok().filter(|_| plain)?;
+    Some(Framing::Length(text.parse().unwrap_or(u64::MAX)))
+}
+
+/// Checks that each line ends with CR LF where the next one begins (RFC 9112 section 2.2); httparse takes a bare LF.
+///
+/// # Errors
+/// A fixed text that says what is wrong.
+pub(super) fn check_line_ends(
+    raw: &[u8],
+    mut beginnings: impl Iterator<Item = usize>,
+) -> Result<(), Problem> {
+    // One empty line before the request line is passed over.
+    let line = raw.strip_prefix(b"\r\n").unwrap_or(raw);
+    let begins = line.first().is_some_and(|byte| !matches!(byte, b'\r' | b'\n'));
+    let ends = |end: usize| raw.get(..end).is_some_and(|line| line.ends_with(b"\r\n"));
+    if begins && beginnings.all(ends) && raw.ends_with(b"\r\n\r\n") {
+        return Ok(());
+    }
+    Err("a line ends with a bare LF")
+}
+
+/// Whether the connection may carry another request (RFC 9112 section 9.3).
+pub(super) fn keeps_alive(version: Version, fields: &Fields) -> bool {
+    let mut keep = version == Version::HTTP_11;
+    for option in fields.all("connection").flat_map(|value| value.split(|byte| *byte == b',')) {
+        let option = option.trim_ascii();
+        if option.eq_ignore_ascii_case(b"close") {
+            return false;
+        }
+        keep |= option.eq_ignore_ascii_case(b"keep-alive");
+    }
+    keep
 }
 
 /// `host[:port]` and nothing that a URL parser could read as userinfo, path or a second host.
@@ -120,12 +121,12 @@ pub(super) fn check_semantics(method: &Method, headers: &http::HeaderMap) -> Res
 
 /// The origin-form target (`/path?query`) of a request, taken out of an absolute-form one.
 ///
-/// Pingora has checked by then that an absolute-form target and `Host` name the same authority.
+/// An absolute-form target has to name the host that `Host` names (RFC 9112 section 3.2.2): routing by one and
+/// forwarding the other would make two requests of one.
 ///
 /// # Errors
-/// When the target is neither, or is not ASCII.
-pub(super) fn origin_form(target: &[u8]) -> Result<&str, Problem> {
-    let target = std::str::from_utf8(target).map_err(|_| "the target is not ASCII")?;
+/// When the target is neither, or names another host.
+pub(super) fn origin_form<'t>(target: &'t str, host: &str) -> Result<&'t str, Problem> {
     if target.starts_with('/') {
         return Ok(target);
     }
@@ -133,31 +134,35 @@ pub(super) fn origin_form(target: &[u8]) -> Result<&str, Problem> {
         .strip_prefix("http://")
         .or_else(|| target.strip_prefix("https://"))
         .ok_or("the target is not a path")?;
-    match after_scheme.find(['/', '?']) {
-        Some(at) if after_scheme.as_bytes().get(at) == Some(&b'/') => {
-            Ok(after_scheme.get(at..).unwrap_or("/"))
-        }
-        _ => Err("the target has no path"),
+    let authority_end = after_scheme.find(['/', '?']).unwrap_or(after_scheme.len());
+    let (authority, path) = after_scheme.split_at_checked(authority_end).unwrap_or((after_scheme, ""));
+    if authority != host {
+        return Err("the target names another host than Host");
     }
+    if path.starts_with('/') { Ok(path) } else { Err("the target has no path") }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+
+    use super::super::session::Head;
     use super::*;
 
     fn check(head: &str) -> Result<(), Problem> {
-        check_http1(head.as_bytes(), Version::HTTP_11)
+        let taken = Head::take(&mut BytesMut::from(head))?;
+        assert!(taken.is_some(), "{head:?} is not complete");
+        Ok(())
     }
 
     #[test]
     fn ordinary_heads_pass() {
         for fields in ["", "Content-Length: 0\r\n", "content-length:17\r\n", "Transfer-Encoding: Chunked\r\n"]
         {
-            assert_eq!(
-                check(&format!("POST / HTTP/1.1\r\nHost: a.example:80\r\n{fields}\r\n")),
-                Ok(()),
-                "{fields}"
-            );
+            for before in ["", "\r\n"] {
+                let head = format!("{before}POST /a?b=c%20d HTTP/1.1\r\nHost: a.example:80\r\n{fields}\r\n");
+                assert_eq!(check(&head), Ok(()), "{head:?}");
+            }
         }
     }
 
@@ -177,6 +182,7 @@ mod tests {
             "X: a\r\n b\r\n",
             "X: a\0b\r\n",
             "X: a\rb\r\n",
+            "X : a\r\n",
             "no colon\r\n",
         ] {
             assert!(check(&format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).is_err(), "{fields:?}");
@@ -184,25 +190,56 @@ mod tests {
         for head in [
             "POST / HTTP/1.1\r\n\r\n",
             "POST / HTTP/1.1\nHost: a\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\n\n",
             "POST / HTTP/1.1\r\nHost: u@a\r\n\r\n",
+            "\nPOST / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "\r\n\r\nPOST / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "POST / HTTP/2.0\r\nHost: a\r\n\r\n",
+            "POST /a#b HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST /a b HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST /\x01 HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST\t/ HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST /\r\nHost: a\r\n\r\n",
+            "GET /é HTTP/1.1\r\nHost: a\r\n\r\n",
         ] {
             assert!(check(head).is_err(), "{head:?}");
         }
-        assert!(
-            check_http1(
-                b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
-                Version::HTTP_10
-            )
-            .is_err()
-        );
+    }
+
+    #[test]
+    fn a_length_beyond_all_numbers_is_larger_than_any_limit() {
+        assert_eq!(number(b"99999999999999999999999"), Some(Framing::Length(u64::MAX)));
+        assert_eq!(number(b"007"), Some(Framing::Length(7)));
+    }
+
+    #[test]
+    fn a_connection_is_kept_as_its_version_and_its_options_say() {
+        let keeps = |version, option: &'static str| {
+            let mut headers = http::HeaderMap::new();
+            headers.insert(http::header::CONNECTION, http::HeaderValue::from_static(option));
+            keeps_alive(version, &Fields::of(&headers))
+        };
+        for (version, option, kept) in [
+            (Version::HTTP_11, "", true),
+            (Version::HTTP_11, "x-a, Close", false),
+            (Version::HTTP_10, "", false),
+            (Version::HTTP_10, "Keep-Alive", true),
+            (Version::HTTP_10, "keep-alive, close", false),
+        ] {
+            assert_eq!(keeps(version, option), kept, "{version:?} {option}");
+        }
     }
 
     #[test]
     fn absolute_form_gives_its_path_and_other_forms_are_refused() {
-        assert_eq!(origin_form(b"/a?b"), Ok("/a?b"));
-        assert_eq!(origin_form(b"http://h/a?b"), Ok("/a?b"));
-        for target in ["*", "h:443", "http://h", "http://h?x=/", "", "ftp://h/a"] {
-            assert!(origin_form(target.as_bytes()).is_err(), "{target}");
+        assert_eq!(origin_form("/a?b", "h"), Ok("/a?b"));
+        assert_eq!(origin_form("http://h/a?b", "h"), Ok("/a?b"));
+        for target in
+            ["*", "h:443", "http://h", "http://h?x=/", "", "ftp://h/a", "http://u@h/a", "http://other/a"]
+        {
+            assert!(origin_form(target, "h").is_err(), "{target}");
         }
     }
 }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream, ServerApp};
+use pingora::apps::{HttpServerApp, ServerApp};
 use pingora::listeners::tls::Acceptor;
-use pingora::protocols::http::ServerSession;
 use pingora::protocols::{ALPN, Shutdown, Stream};
 use pingora::server::ShutdownWatch;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::connection::{Connection, Preface};
 use super::exchange::Exchange;
-use super::state::Gateway;
+use super::session::{Http1, Session};
+use super::state::{ConnectionPermit, Gateway};
 use crate::admit::Reason;
 
 /// Takes accepted connections: refuses those past the limit, hands the others to Pingora's HTTP sessions.
@@ -54,38 +54,36 @@ impl ServerApp for Front {
             return None;
         };
         let mut stream = self.secured(stream, limits.header_timeout).await?;
+        let mut http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
+        let mut preface = http2.then(|| Preface::within(limits.header_timeout));
         if self.h2c && stream.get_ssl_digest().is_none() {
             // Pingora waits for the 24 bytes of the HTTP/2 preface without a deadline of its own.
-            let mut preface = [0; 24];
-            match tokio::time::timeout(limits.header_timeout, stream.try_peek(&mut preface)).await {
-                Ok(Ok(_)) => {}
+            let mut first = [0; PREFACE.len()];
+            match tokio::time::timeout(limits.header_timeout, stream.try_peek(&mut first)).await {
+                Ok(Ok(_)) => http2 = first == *PREFACE,
                 Ok(Err(_)) | Err(_) => return None,
             }
+            preface = None;
         }
-        let http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
-        let preface = http2.then(|| Preface::within(limits.header_timeout));
-        let connection: Stream = Box::new(Connection::new(stream, permit, preface));
-        if http2 || self.h2c {
+        if http2 {
+            let connection: Stream = Box::new(Connection::new(stream, permit, preface));
             HttpAdapter::process(&self.exchange, connection, shutdown).await;
         } else {
-            self.http1(connection, shutdown).await;
+            self.http1(stream, permit).await;
         }
         None
     }
 }
 
+/// How HTTP/2 begins (RFC 9113 section 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 impl Front {
     /// The requests of one HTTP/1 connection, one after the other.
-    ///
-    /// Pingora's own loop does the same but is one future with HTTP/2's, whose size every connection would hold.
-    async fn http1(&self, connection: Stream, shutdown: &ShutdownWatch) {
-        let mut next = Some((connection, None::<HttpPersistentSettings>));
-        while let Some((stream, settings)) = next {
-            let mut session = ServerSession::new_http1(stream);
-            if let Some(settings) = settings {
-                settings.apply_to_session(&mut session);
-            }
-            next = self.exchange.process_new_http(session, shutdown).await.map(ReusedHttpStream::consume);
+    async fn http1(&self, stream: Stream, permit: ConnectionPermit) {
+        let mut next = Some(Box::new(Http1::new(stream, permit)));
+        while let Some(session) = next {
+            next = self.exchange.request(Session::Http1(session)).await;
         }
     }
 

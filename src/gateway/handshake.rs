@@ -1,7 +1,5 @@
 //! A sender's handshakes on their way through an exchange: answered here, never forwarded.
 
-use pingora::protocols::http::ServerSession;
-
 use super::body::Body;
 use super::ending::{self, Ending, Stop};
 use super::exchange::Exchange;
@@ -9,6 +7,7 @@ use super::first_contact::Taken;
 use super::live::Live;
 use super::record::Record;
 use super::request::Request;
+use super::session::Session;
 use crate::admit::Reason;
 use crate::catalog;
 use crate::clock;
@@ -22,7 +21,7 @@ impl Exchange {
     /// Ends the exchange with the answer to the sender's handshake, if this is one.
     pub(super) fn challenged(
         &self,
-        session: &ServerSession,
+        session: &Session,
         request: &Request<'_>,
         body: Option<&Body>,
         verified: Option<&Verified>,
@@ -62,7 +61,7 @@ impl Exchange {
     /// answers, or refuses as before. In shadow mode the whole body is read anyway and looked at then.
     pub(super) async fn challenged_before_refusal(
         &self,
-        session: &mut ServerSession,
+        session: &mut Session,
         live: &Live,
         request: &Request<'_>,
         rejection: &Rejection,

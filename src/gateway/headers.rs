@@ -1,67 +1,84 @@
 //! Which headers go on, which end here, and which this gateway adds.
 
-use bytes::{BufMut, BytesMut};
-use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Version};
+use bytes::{BufMut, Bytes, BytesMut};
+use http::Version;
+use http::header::{self, HeaderValue};
 use pingora::http::RequestHeader;
+use smallvec::SmallVec;
 
+use super::session::Fields;
 use super::upstream::Outbound;
 
-/// Fields that concern one connection only (RFC 9110 section 7.6.1) or that this gateway writes itself.
-fn ends_here(name: &HeaderName) -> bool {
-    const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-    const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-    const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
-    [
-        header::CONNECTION,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-        header::TE,
-        header::TRAILER,
-        header::PROXY_AUTHENTICATE,
-        header::PROXY_AUTHORIZATION,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        HTTP2_SETTINGS,
-    ]
-    .contains(name)
+/// What becomes of a header line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It goes on.
+    Kept,
+    /// It concerns one connection only (RFC 9110 section 7.6.1), or this gateway writes it itself.
+    EndsHere,
+    /// In a request it is replaced by our own statement, whoever sent it.
+    Rewritten,
+    /// It states where a request came from, which is believed of trusted proxies only.
+    OriginClaim,
 }
 
-/// Fields of a request that are replaced by our own statement, whoever sent them.
-fn rewritten(name: &HeaderName) -> bool {
-    let text = name.as_str();
-    *name == header::CONTENT_LENGTH
-        || *name == header::HOST
-        || *name == header::EXPECT
-        || text.starts_with("sealpost-")
-        || matches!(text, "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host")
-}
+/// The names with a fate of their own; compared by length first, because most names have none.
+const FATES: [(&[u8], Fate); 20] = [
+    (b"connection", Fate::EndsHere),
+    (b"transfer-encoding", Fate::EndsHere),
+    (b"upgrade", Fate::EndsHere),
+    (b"te", Fate::EndsHere),
+    (b"trailer", Fate::EndsHere),
+    (b"proxy-authenticate", Fate::EndsHere),
+    (b"proxy-authorization", Fate::EndsHere),
+    (b"keep-alive", Fate::EndsHere),
+    (b"proxy-connection", Fate::EndsHere),
+    (b"http2-settings", Fate::EndsHere),
+    (b"content-length", Fate::Rewritten),
+    (b"host", Fate::Rewritten),
+    (b"expect", Fate::Rewritten),
+    (b"x-forwarded-for", Fate::Rewritten),
+    (b"x-forwarded-proto", Fate::Rewritten),
+    (b"x-forwarded-host", Fate::Rewritten),
+    (b"forwarded", Fate::OriginClaim),
+    (b"x-real-ip", Fate::OriginClaim),
+    (b"x-forwarded-port", Fate::OriginClaim),
+    (b"x-forwarded-server", Fate::OriginClaim),
+];
 
-/// Other ways to state where a request came from, believed from trusted proxies only.
-fn origin_claim(name: &HeaderName) -> bool {
-    *name == header::FORWARDED
-        || matches!(name.as_str(), "x-real-ip" | "x-forwarded-port" | "x-forwarded-server")
-}
+const OURS: &[u8] = b"sealpost-";
 
-/// Whether an application behind CGI, WSGI or Rack would take it for one of ours: there `_` and `-` are the same.
-fn imitates_ours(name: &HeaderName, trusted: bool) -> bool {
-    if !name.as_str().contains('_') {
-        return false;
+fn fate(name: &[u8]) -> Fate {
+    if name.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS)) {
+        return Fate::Rewritten;
     }
-    let dashed = name.as_str().replace('_', "-");
-    HeaderName::from_bytes(dashed.as_bytes())
-        .is_ok_and(|name| ends_here(&name) || rewritten(&name) || (!trusted && origin_claim(&name)))
+    let same = |known: &[u8]| known.len() == name.len() && known.eq_ignore_ascii_case(name);
+    FATES.iter().find(|(known, _)| same(known)).map_or(Fate::Kept, |(_, fate)| *fate)
+}
+
+/// Whether a request's header line goes on to the upstream.
+fn goes_on(name: &[u8], trusted: bool) -> bool {
+    let kept = |fate| match fate {
+        Fate::Kept => true,
+        Fate::OriginClaim => trusted,
+        Fate::EndsHere | Fate::Rewritten => false,
+    };
+    // An application behind CGI, WSGI or Rack takes `_` for `-`, and such a name for one of ours.
+    let imitated = || {
+        let dashed: Vec<u8> = name.iter().map(|byte| if *byte == b'_' { b'-' } else { *byte }).collect();
+        fate(&dashed)
+    };
+    kept(fate(name)) && (!name.contains(&b'_') || kept(imitated()))
 }
 
 /// The names that `Connection` declares to concern this connection only.
-struct Named<'a>(Vec<&'a [u8]>);
+struct Named<'a>(SmallVec<[&'a [u8]; 2]>);
 
 impl<'a> Named<'a> {
-    fn of(headers: &'a HeaderMap) -> Self {
-        let named = headers
-            .get_all(header::CONNECTION)
-            .iter()
-            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+    fn of(fields: &'a Fields) -> Self {
+        let named = fields
+            .all("connection")
+            .flat_map(|value| value.split(|byte| *byte == b','))
             .map(<[u8]>::trim_ascii)
             .filter(|name| {
                 !name.is_empty()
@@ -72,8 +89,8 @@ impl<'a> Named<'a> {
         Self(named)
     }
 
-    fn contains(&self, name: &HeaderName) -> bool {
-        self.0.iter().any(|named| named.eq_ignore_ascii_case(name.as_str().as_bytes()))
+    fn contains(&self, name: &[u8]) -> bool {
+        self.0.iter().any(|named| named.eq_ignore_ascii_case(name))
     }
 }
 
@@ -108,7 +125,7 @@ fn sendable(value: &&str) -> bool {
 
 impl Added<'_> {
     fn each(&self, mut put: impl FnMut(&'static str, &[u8])) {
-        let mut digits = Decimal::default();
+        let mut digits = itoa::Buffer::new();
         put("sealpost-provider", self.provider.as_bytes());
         put("sealpost-route", self.route.as_bytes());
         put("sealpost-request-id", self.request_id.as_bytes());
@@ -119,9 +136,9 @@ impl Added<'_> {
             put("sealpost-event-type", kind.as_bytes());
         }
         if let Some(timestamp) = self.timestamp {
-            put("sealpost-timestamp", digits.of(timestamp));
+            put("sealpost-timestamp", digits.format(timestamp).as_bytes());
         }
-        put("sealpost-attempt", digits.of(i64::from(self.attempt)));
+        put("sealpost-attempt", digits.format(self.attempt).as_bytes());
         if let Some(secret) = self.secret {
             put("sealpost-secret", secret.as_bytes());
         }
@@ -134,45 +151,12 @@ impl Added<'_> {
     }
 }
 
-/// Decimal digits without an allocation.
-#[derive(Default)]
-struct Decimal {
-    text: bytes::BytesMut,
-}
-
-impl Decimal {
-    fn of(&mut self, value: i64) -> &[u8] {
-        use std::fmt::Write;
-        self.text.clear();
-        // Writing into a growing buffer cannot fail.
-        let _ = write!(self.text, "{value}");
-        &self.text
-    }
-}
-
-fn each_kept<'h>(outbound: &Outbound<'h>, mut put: impl FnMut(&[u8], &HeaderName, &'h HeaderValue)) {
-    let headers = &outbound.head.headers;
-    let named = Named::of(headers);
-    let keep = |name: &HeaderName| {
-        !ends_here(name)
-            && !rewritten(name)
-            && (outbound.added.trusted || !origin_claim(name))
-            && !named.contains(name)
-            && !imitates_ours(name, outbound.added.trusted)
-    };
-    if outbound.head.has_case() {
-        for ((cased, value), name) in
-            outbound.head.case_header_iter().zip(headers.iter().map(|(name, _)| name))
-        {
-            if keep(name) {
-                put(cased.as_slice(), name, value);
-            }
-        }
-    } else {
-        for (name, value) in headers {
-            if keep(name) {
-                put(name.as_str().as_bytes(), name, value);
-            }
+fn each_kept<'h>(outbound: &Outbound<'h>, mut put: impl FnMut(&'h [u8], &'h [u8])) {
+    let fields = &outbound.head.fields;
+    let named = Named::of(fields);
+    for (name, value) in fields.iter() {
+        if goes_on(name, outbound.added.trusted) && !named.contains(name) {
+            put(name, value);
         }
     }
 }
@@ -191,9 +175,9 @@ pub(super) fn write_head(out: &mut BytesMut, outbound: &Outbound<'_>) {
     out.put_slice(outbound.target.as_bytes());
     out.put_slice(b" HTTP/1.1\r\n");
     line(out, b"Host", outbound.added.host);
-    each_kept(outbound, |cased, _, value| line(out, cased, value.as_bytes()));
+    each_kept(outbound, |name, value| line(out, name, value));
     outbound.added.each(|name, value| line(out, name.as_bytes(), value));
-    line(out, b"Content-Length", outbound.body.len().to_string().as_bytes());
+    line(out, b"Content-Length", itoa::Buffer::new().format(outbound.body.len()).as_bytes());
     out.put_slice(b"\r\n");
 }
 
@@ -214,9 +198,10 @@ pub(super) fn request_header(outbound: &Outbound<'_>, http2: bool) -> pingora::R
     } else {
         head.append_header("Host", value(outbound.added.host))?;
     }
-    each_kept(outbound, |_, name, value| {
+    each_kept(outbound, |name, bytes| {
         if result.is_ok() {
-            result = head.append_header(name.clone(), value.clone()).map(drop);
+            // With the letter case it was sent in, which Pingora keeps of names given as text.
+            result = head.append_header(Bytes::copy_from_slice(name), value(bytes)).map(drop);
         }
     });
     result?;
@@ -232,10 +217,11 @@ pub(super) fn request_header(outbound: &Outbound<'_>, http2: bool) -> pingora::R
 }
 
 /// The fields of an upstream's answer that go on to the sender; its framing is written anew.
-pub(super) fn each_answer_field(headers: &HeaderMap, mut put: impl FnMut(&HeaderName, &HeaderValue)) {
-    let named = Named::of(headers);
-    for (name, value) in headers {
-        if !ends_here(name) && *name != header::CONTENT_LENGTH && !named.contains(name) {
+pub(super) fn each_answer_field(fields: &Fields, mut put: impl FnMut(&[u8], &[u8])) {
+    let named = Named::of(fields);
+    for (name, value) in fields.iter() {
+        let framing = name.eq_ignore_ascii_case(b"content-length");
+        if !framing && fate(name) != Fate::EndsHere && !named.contains(name) {
             put(name, value);
         }
     }
@@ -247,14 +233,20 @@ mod tests {
 
     #[test]
     fn an_underscore_does_not_pass_for_a_dash() {
-        for name in
-            ["sealpost_event_id", "x_forwarded_for", "x-real_ip", "content_length", "transfer_encoding"]
-        {
-            assert!(imitates_ours(&HeaderName::from_static(name), false), "{name}");
+        for name in [
+            "sealpost_event_id",
+            "SealPost-Event_Id",
+            "x_forwarded_for",
+            "x-real_ip",
+            "content_length",
+            "Transfer_Encoding",
+        ] {
+            assert!(!goes_on(name.as_bytes(), false), "{name}");
         }
         for name in ["x_signature", "sealpost", "x-event-id", "webhook_id"] {
-            assert!(!imitates_ours(&HeaderName::from_static(name), false), "{name}");
+            assert!(goes_on(name.as_bytes(), false), "{name}");
         }
-        assert!(!imitates_ours(&HeaderName::from_static("x_real_ip"), true));
+        assert!(goes_on(b"x_real_ip", true));
+        assert!(!goes_on(b"Sealpost-Verified", true));
     }
 }

@@ -2,6 +2,7 @@
 
 mod body;
 mod certificate;
+mod chunked;
 mod client;
 mod connection;
 mod ending;
@@ -12,15 +13,14 @@ mod forward;
 mod framing;
 mod front;
 mod handshake;
-mod head;
 mod headers;
 mod keys;
 mod listen;
 mod live;
 mod record;
 mod request;
-mod request_line;
 mod respond;
+mod session;
 mod state;
 mod upstream;
 

@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use http::header::{CONTENT_LENGTH, HOST};
-use pingora::http::RequestHeader;
-use pingora::protocols::http::ServerSession;
 
 use super::ending::{self, Ending, Stop};
 use super::live::{Live, RouteLive};
 use super::record::Record;
+use super::session::{Head, Session};
 use super::{client, framing};
 use crate::admit::Reason;
 use crate::routes::{Found, Route, path_problem};
-use crate::verify::Head;
+use crate::verify;
 
 /// What was found out about a request from its head.
 pub(super) struct Request<'l> {
@@ -37,9 +36,9 @@ pub(super) struct Request<'l> {
 
 impl Request<'_> {
     /// The head as verification sees it.
-    pub(super) fn head<'a>(&'a self, session: &'a ServerSession) -> Head<'a> {
-        let head = session.req_header();
-        Head {
+    pub(super) fn head<'a>(&'a self, session: &'a Session) -> verify::Head<'a> {
+        let head = session.head();
+        verify::Head {
             method: head.method.as_str(),
             target: &self.target,
             origin: self.signed_origin.as_deref(),
@@ -48,7 +47,7 @@ impl Request<'_> {
     }
 
     /// The host the sender asked for, as a trusted proxy reports it, otherwise as asked here.
-    pub(super) fn forwarded_host<'a>(&'a self, head: &'a RequestHeader) -> &'a [u8] {
+    pub(super) fn forwarded_host<'a>(&'a self, head: &'a Head) -> &'a [u8] {
         let claimed = head.headers.get("x-forwarded-host").map(HeaderValue::as_bytes);
         claimed.filter(|_| self.origin.trusted).unwrap_or(self.host.as_bytes())
     }
@@ -56,26 +55,22 @@ impl Request<'_> {
 
 /// Finds the route, and refuses what the head alone shows to be unservable. `tls` is how the listener is spoken to.
 pub(super) fn identify<'l>(
-    session: &ServerSession,
+    session: &Session,
     live: &'l Live,
     record: &mut Record,
     tls: bool,
 ) -> Result<Request<'l>, Stop> {
     let bad = |why: &'static str| Ending::refuse(Reason::BadRequest).because(why);
-    let head = session.req_header();
-    let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
-    let origin = client::origin(peer, &head.headers, &live.config.trusted_proxies);
+    let head = session.head();
+    let origin = client::origin(session.peer(), &head.headers, &live.config.trusted_proxies);
     record.client = origin.client;
-    if let Some(session) = session.as_http1() {
-        framing::check_http1(&session.get_headers_raw_bytes(), head.version).map_err(bad)?;
-    }
     framing::check_semantics(&head.method, &head.headers).map_err(bad)?;
-    let target = framing::origin_form(head.raw_path()).map_err(bad)?;
+    let host = host_of(head).ok_or_else(|| bad("Host is missing"))?;
+    framing::check_host(host.as_bytes()).map_err(bad)?;
+    let target = framing::origin_form(&head.target, host).map_err(bad)?;
     if let Some(problem) = path_problem(target) {
         return Err(Ending::refuse(Reason::BadRequest).because(problem.to_string()));
     }
-    let host = host_of(head).ok_or_else(|| bad("Host is missing"))?;
-    framing::check_host(host.as_bytes()).map_err(bad)?;
     let path = target.split_once('?').map_or(target, |(path, _)| path);
     let route = match live.config.routes.find(Some(host), path, head.method.as_str()) {
         Found::Route(route) => route,
@@ -109,14 +104,14 @@ pub(super) fn identify<'l>(
 }
 
 /// `Host`, or HTTP/2's `:authority`, which takes its place.
-fn host_of(head: &RequestHeader) -> Option<&str> {
+fn host_of(head: &Head) -> Option<&str> {
     match head.headers.get(HOST) {
         Some(host) => host.to_str().ok(),
-        None => head.uri.authority().map(http::uri::Authority::as_str),
+        None => head.authority.as_deref(),
     }
 }
 
-fn declared_length(head: &RequestHeader) -> Option<u64> {
+fn declared_length(head: &Head) -> Option<u64> {
     // A length that is not a number was refused before; one too large for u64 is larger than any limit.
     let length = head.headers.get(CONTENT_LENGTH)?.to_str().ok()?;
     Some(length.parse().unwrap_or(u64::MAX))

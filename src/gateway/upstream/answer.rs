@@ -1,14 +1,15 @@
 //! An upstream's answer: its head, and its body as it comes.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use pingora::protocols::Stream;
 use pingora::protocols::http::client::HttpSession;
 use tokio::io::AsyncReadExt;
 
-use super::chunked::{Chunked, Step};
 use super::peer::At;
 use super::{Pool, UpstreamError};
+use crate::gateway::chunked::{Chunked, Step};
+use crate::gateway::session::Fields;
 
 /// How much is read at once from a plain upstream.
 const READ: usize = 16 * 1024;
@@ -17,8 +18,8 @@ const READ: usize = 16 * 1024;
 pub(in crate::gateway) struct Answer {
     /// The final status; 1xx answers were passed over.
     pub(in crate::gateway) status: StatusCode,
-    /// The headers as the upstream sent them.
-    pub(in crate::gateway) headers: HeaderMap,
+    /// The header lines as the upstream sent them.
+    pub(in crate::gateway) fields: Fields,
     /// The body.
     pub(in crate::gateway) body: Body,
 }

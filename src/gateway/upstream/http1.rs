@@ -4,20 +4,22 @@
 //! upstream may answer, and stop reading, before it has seen all of it.
 
 use std::future::poll_fn;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{Method, StatusCode, Version};
 use pingora::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::answer::{Answer, Body, Framing, Plain};
-use super::chunked::Chunked;
 use super::{Outbound, Peer, Pool, UpstreamError};
+use crate::gateway::chunked::Chunked;
+use crate::gateway::framing;
 use crate::gateway::headers;
+use crate::gateway::session::{Fields, Places};
 
 /// The largest head of an answer.
 const HEAD_LIMIT: usize = 64 * 1024;
@@ -66,12 +68,12 @@ async fn exchange(mut stream: Stream, peer: &Peer, outbound: &Outbound<'_>) -> R
         }
         Err(error) => return Err(Attempt { error, unanswered: false }),
     };
-    let (framing, framed) = framing(&outbound.head.method, status, &fields)
+    let (framing, framed) = framing_of(&outbound.head.method, status, &fields)
         .map_err(|why| Attempt { error: UpstreamError::Failed(why.into()), unanswered: false })?;
     // A body that was not written to its end leaves the connection in the middle of a request.
     let keep = keep && framed && matches!(written, Ok(true));
     let body = Body::Plain(Box::new(Plain { stream, inbox, framing, keep, key: peer.key() }));
-    Ok(Answer { status, headers: fields, body })
+    Ok(Answer { status, fields, body })
 }
 
 /// Writes the request; `Ok(false)` when its final answer began, or it closed, before the body was written to its end.
@@ -161,12 +163,12 @@ fn early(mut inbox: &[u8]) -> Early {
     loop {
         match parse_head(inbox) {
             Ok(None) => return Early::Interim,
-            Ok(Some((length, status, ..)))
+            Ok(Some(Parsed { length, status, .. }))
                 if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS =>
             {
                 inbox = inbox.get(length..).unwrap_or_default();
             }
-            Ok(Some((_, status, ..))) if status.is_success() => return Early::Accepted,
+            Ok(Some(Parsed { status, .. })) if status.is_success() => return Early::Accepted,
             Ok(Some(_)) | Err(_) => return Early::Final,
         }
     }
@@ -176,14 +178,18 @@ fn early(mut inbox: &[u8]) -> Early {
 async fn read_head(
     stream: &mut Stream,
     inbox: &mut BytesMut,
-) -> Result<Option<(StatusCode, HeaderMap, bool)>, UpstreamError> {
+) -> Result<Option<(StatusCode, Fields, bool)>, UpstreamError> {
     let failed = |why: &str| UpstreamError::Failed(format!("its answer is not HTTP: {why}"));
     let mut interim = 0;
     loop {
         if !inbox.is_empty() {
-            if let Some((length, status, fields, keep)) = parse_head(inbox).map_err(|why| failed(&why))? {
-                let _ = inbox.split_to(length);
+            if let Some(Parsed { length, status, http_11, places }) =
+                parse_head(inbox).map_err(|why| failed(&why))?
+            {
+                let raw = inbox.split_to(length).freeze();
                 if !status.is_informational() {
+                    let fields = Fields::new(raw, places);
+                    let keep = keeps_alive(http_11, &fields);
                     return Ok(Some((status, fields, keep)));
                 }
                 interim += 1;
@@ -211,61 +217,56 @@ async fn read_head(
     }
 }
 
-type Head = (usize, StatusCode, HeaderMap, bool);
+/// The head of an answer in its buffer.
+struct Parsed {
+    length: usize,
+    status: StatusCode,
+    http_11: bool,
+    places: Places,
+}
 
-fn parse_head(inbox: &[u8]) -> Result<Option<Head>, String> {
-    let mut slots = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut response = httparse::Response::new(&mut slots);
-    let httparse::Status::Complete(length) = response.parse(inbox).map_err(|error| error.to_string())? else {
+fn parse_head(inbox: &[u8]) -> Result<Option<Parsed>, String> {
+    let mut slots = [const { MaybeUninit::<httparse::Header<'_>>::uninit() }; MAX_HEADERS];
+    let mut response = httparse::Response::new(&mut []);
+    let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut response,
+        inbox,
+        &mut slots,
+    );
+    let httparse::Status::Complete(length) = parsed.map_err(|error| error.to_string())? else {
         return Ok(None);
     };
     let status =
         StatusCode::from_u16(response.code.unwrap_or_default()).map_err(|error| error.to_string())?;
-    let mut fields = HeaderMap::with_capacity(response.headers.len());
-    for field in response.headers.iter() {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|error| error.to_string())?;
-        let value = HeaderValue::from_bytes(field.value).map_err(|error| error.to_string())?;
-        fields.append(name, value);
-    }
-    let keep = keeps_alive(response.version == Some(1), &fields);
-    Ok(Some((length, status, fields, keep)))
+    let places = Fields::find(inbox, response.headers)?;
+    Ok(Some(Parsed { length, status, http_11: response.version == Some(1), places }))
 }
 
-fn keeps_alive(http_11: bool, fields: &HeaderMap) -> bool {
-    let names = |wanted: &str| {
-        fields
-            .get_all(CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|name| name.trim().eq_ignore_ascii_case(wanted))
-    };
-    if http_11 { !names("close") } else { names("keep-alive") }
+fn keeps_alive(http_11: bool, fields: &Fields) -> bool {
+    framing::keeps_alive(if http_11 { Version::HTTP_11 } else { Version::HTTP_10 }, fields)
 }
 
 /// Where the answer's body ends (RFC 9112 section 6.3), and whether the connection can be kept after it.
-fn framing(method: &Method, status: StatusCode, fields: &HeaderMap) -> Result<(Framing, bool), &'static str> {
+fn framing_of(method: &Method, status: StatusCode, fields: &Fields) -> Result<(Framing, bool), &'static str> {
     if method == Method::HEAD || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
         return Ok((Framing::Length(0), true));
     }
-    if fields.contains_key(TRANSFER_ENCODING) {
-        let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
-        let chunked = codings.next().is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
-        if !chunked || codings.next().is_some() {
+    let mut codings = fields.all("transfer-encoding");
+    let mut lengths = fields.all("content-length");
+    if let Some(coding) = codings.next() {
+        if !coding.eq_ignore_ascii_case(b"chunked") || codings.next().is_some() {
             return Err("its answer has a Transfer-Encoding other than chunked");
         }
-        return Ok((Framing::Chunked(Chunked::Size), !fields.contains_key(CONTENT_LENGTH)));
+        return Ok((Framing::Chunked(Chunked::Size), lengths.next().is_none()));
     }
-    let mut lengths = fields.get_all(CONTENT_LENGTH).iter();
     let Some(length) = lengths.next() else { return Ok((Framing::UntilClose, false)) };
     if lengths.any(|other| other != length) {
         return Err("its answer has two different lengths");
     }
-    let digits = length.as_bytes();
-    if digits.is_empty() || digits.len() > 18 || !digits.iter().all(u8::is_ascii_digit) {
+    if length.is_empty() || length.len() > 18 || !length.iter().all(u8::is_ascii_digit) {
         return Err("its answer's Content-Length is not a number");
     }
-    let length = length.to_str().ok().and_then(|digits| digits.parse().ok());
+    let length = std::str::from_utf8(length).ok().and_then(|digits| digits.parse().ok());
     Ok((Framing::Length(length.ok_or("its answer's Content-Length is not a number")?), true))
 }
 

@@ -1,7 +1,6 @@
 //! The way to the upstream. Nothing here can be called without [`Admitted`].
 
 mod answer;
-mod chunked;
 mod http1;
 mod idle;
 mod peer;
@@ -10,9 +9,8 @@ mod pooled;
 use std::path::Path;
 use std::time::Duration;
 
-use pingora::http::RequestHeader;
-
 use super::headers::Added;
+use super::session::Head;
 use crate::admit::Admitted;
 use crate::routes::Upstream;
 
@@ -40,7 +38,7 @@ impl std::fmt::Display for UpstreamError {
 /// One verified request on its way: the received head, what is added to it, and the body that was verified.
 pub(super) struct Outbound<'a> {
     /// The head as received.
-    pub(super) head: &'a RequestHeader,
+    pub(super) head: &'a Head,
     /// The path and query for the upstream.
     pub(super) target: &'a str,
     /// What the gateway adds.

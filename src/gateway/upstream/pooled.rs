@@ -3,7 +3,6 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use pingora::connectors::http::Connector as HttpConnector;
 use pingora::connectors::{ConnectorOptions, TransportConnector};
 use pingora::protocols::Stream;
@@ -15,6 +14,7 @@ use super::idle::Idle;
 use super::peer::{At, Peer};
 use super::{IDLE, Outbound, UpstreamError};
 use crate::gateway::headers;
+use crate::gateway::session::Fields;
 
 /// Idle connections kept at most, over all upstreams.
 const KEPT: usize = 1024;
@@ -129,9 +129,8 @@ impl Pool {
                 }
             }
         };
-        let fields: HeaderMap =
-            session.response_header().map(|head| head.headers.clone()).unwrap_or_default();
-        Ok(Answer { status, headers: fields, body: Body::Session(Box::new((session, at))) })
+        let fields = session.response_header().map(|head| Fields::of(&head.headers)).unwrap_or_default();
+        Ok(Answer { status, fields, body: Body::Session(Box::new((session, at))) })
     }
 }
 

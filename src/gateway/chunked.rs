@@ -1,4 +1,4 @@
-//! The chunked coding of an upstream's answer (RFC 9112 section 7.1), strictly.
+//! The chunked coding of a sender's body and of an upstream's answer (RFC 9112 section 7.1), strictly.
 
 use bytes::{Buf, Bytes, BytesMut};
 

@@ -1,0 +1,139 @@
+//! Header lines as they stand on the wire: what is only passed on is neither parsed into a map nor written from one.
+
+use std::ops::Range;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue};
+use smallvec::SmallVec;
+
+/// Header lines in their order, names in the letter case they were sent in.
+#[derive(Clone, Debug, Default)]
+pub(in crate::gateway) struct Fields {
+    raw: Bytes,
+    lines: SmallVec<[Line; 16]>,
+}
+
+/// Where a name and its value stand in the head.
+#[derive(Clone, Debug)]
+struct Line {
+    name: Range<u32>,
+    value: Range<u32>,
+}
+
+impl Fields {
+    /// The lines that `httparse` found in the first `length` bytes of `raw`, which they point into.
+    pub(in crate::gateway) fn find(
+        raw: &[u8],
+        parsed: &[httparse::Header<'_>],
+    ) -> Result<Places, &'static str> {
+        let base = raw.as_ptr().addr();
+        let place = |part: &[u8]| {
+            let start = part.as_ptr().addr().checked_sub(base)?;
+            let end = start.checked_add(part.len()).filter(|end| *end <= raw.len())?;
+            Some(u32::try_from(start).ok()?..u32::try_from(end).ok()?)
+        };
+        let mut lines = SmallVec::with_capacity(parsed.len());
+        for field in parsed {
+            // An empty value may point anywhere.
+            let name = place(field.name.as_bytes()).ok_or("a header line lies outside of its head")?;
+            let value = if field.value.is_empty() { Some(0..0) } else { place(field.value) };
+            lines.push(Line { name, value: value.ok_or("a header line lies outside of its head")? });
+        }
+        Ok(Places(lines))
+    }
+
+    /// The lines at these places of `raw`.
+    pub(in crate::gateway) fn new(raw: Bytes, places: Places) -> Self {
+        Self { raw, lines: places.0 }
+    }
+
+    /// Lines made from a map, for heads that did not come over HTTP/1.
+    pub(in crate::gateway) fn of(headers: &HeaderMap) -> Self {
+        let mut raw = BytesMut::new();
+        let mut lines = SmallVec::with_capacity(headers.len());
+        for (name, value) in headers {
+            let mut put = |part: &[u8]| {
+                let start = u32::try_from(raw.len()).unwrap_or(u32::MAX);
+                raw.put_slice(part);
+                start..u32::try_from(raw.len()).unwrap_or(u32::MAX)
+            };
+            lines.push(Line { name: put(name.as_str().as_bytes()), value: put(value.as_bytes()) });
+        }
+        Self { raw: raw.freeze(), lines }
+    }
+
+    /// How long the head is that they stand in.
+    pub(in crate::gateway) fn length(&self) -> usize {
+        self.raw.len()
+    }
+
+    /// Names and values.
+    pub(in crate::gateway) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.lines.iter().map(|line| (self.part(&line.name), self.part(&line.value)))
+    }
+
+    /// The values of the lines with this name, which is in lower case.
+    pub(in crate::gateway) fn all<'f>(&'f self, name: &'static str) -> impl Iterator<Item = &'f [u8]> {
+        self.iter()
+            .filter(move |(other, _)| other.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| value)
+    }
+
+    /// The value of the first line with this name, as it can be kept.
+    pub(in crate::gateway) fn value(&self, name: &'static str) -> Option<HeaderValue> {
+        HeaderValue::from_bytes(self.all(name).next()?).ok()
+    }
+
+    /// The value as a part of the head it stands in, without a copy.
+    pub(in crate::gateway) fn shared(&self) -> impl Iterator<Item = (&[u8], Bytes)> {
+        self.lines.iter().map(|line| (self.part(&line.name), self.raw.slice(range(&line.value))))
+    }
+
+    fn part(&self, part: &Range<u32>) -> &[u8] {
+        self.raw.get(range(part)).unwrap_or_default()
+    }
+}
+
+fn range(part: &Range<u32>) -> Range<usize> {
+    usize::try_from(part.start).unwrap_or(0)..usize::try_from(part.end).unwrap_or(0)
+}
+
+/// Where lines stand in a head that is still being taken out of its buffer.
+#[derive(Debug)]
+pub(in crate::gateway) struct Places(SmallVec<[Line; 16]>);
+
+impl Places {
+    /// Where the names begin.
+    pub(in crate::gateway) fn beginnings(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().map(|line| usize::try_from(line.name.start).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_keep_their_order_their_letter_case_and_empty_values() {
+        let raw = Bytes::from_static(b"GET / HTTP/1.1\r\nX-A: 1\r\nx-b:\r\nx-a: 2\r\n\r\n");
+        let mut slots = [httparse::EMPTY_HEADER; 8];
+        let mut request = httparse::Request::new(&mut slots);
+        assert!(request.parse(&raw).unwrap().is_complete());
+        let places = Fields::find(&raw, request.headers).unwrap();
+        let fields = Fields::new(raw.clone(), places);
+        let lines: Vec<_> = fields.iter().collect();
+        assert_eq!(lines, [(&b"X-A"[..], &b"1"[..]), (b"x-b", b""), (b"x-a", b"2")]);
+        assert_eq!(fields.all("x-a").collect::<Vec<_>>(), [b"1", b"2"]);
+        assert_eq!(fields.shared().map(|(_, value)| value).collect::<Vec<_>>(), ["1", "", "2"]);
+    }
+
+    #[test]
+    fn a_map_becomes_lines() {
+        let mut headers = HeaderMap::new();
+        headers.append("x-a", HeaderValue::from_static("1"));
+        headers.append("x-a", HeaderValue::from_static("2"));
+        let fields = Fields::of(&headers);
+        assert_eq!(fields.iter().collect::<Vec<_>>(), [(&b"x-a"[..], &b"1"[..]), (b"x-a", b"2")]);
+        assert_eq!(fields.value("x-a"), Some(HeaderValue::from_static("1")));
+    }
+}

@@ -1,0 +1,268 @@
+//! One HTTP/1 connection: heads and bodies as they arrive, answers in one write.
+
+use std::future::{Future as _, poll_fn};
+use std::io;
+use std::net::IpAddr;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use pingora::protocols::Stream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+use super::answer::Outgoing;
+use super::head::Head;
+use super::{Arrival, Broken, KEEPALIVE, Piece, WRITE_TIMEOUT};
+use crate::admit::Reason;
+use crate::clock;
+use crate::config::Limits;
+use crate::gateway::chunked::{Chunked, Step};
+use crate::gateway::framing::{Framing, Problem};
+use crate::gateway::state::ConnectionPermit;
+
+/// How much room the first read of a head has. Most requests fit; a connection that waits holds no room at all.
+const FIRST_READ: usize = 4 * 1024;
+
+/// How much of an unread body is taken in after an early refusal, and for how long, before the connection is
+/// closed: closing on unread bytes resets the connection, and the reset can overtake the answer.
+const LINGER_BYTES: usize = 512 * 1024;
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A body up to this length gets its room at once, a longer one as it really arrives.
+const FIRST_ALLOTMENT: usize = 64 * 1024;
+
+/// How much of an unread body is taken in without waiting, to keep the connection.
+const SKIM_BYTES: usize = 64 * 1024;
+
+/// A connection and the request that is under way on it.
+pub(in crate::gateway) struct Http1 {
+    pub(super) stream: Stream,
+    /// What was read and not taken yet; of a body with a length, all of it that has come.
+    inbox: BytesMut,
+    pub(super) head: Head,
+    body: Incoming,
+    /// Whether the connection may carry another request.
+    pub(super) keep: bool,
+    /// Whether the sender knows that this is the last request of the connection.
+    last: bool,
+    pub(super) peer: Option<IpAddr>,
+    /// How the body of the answer is written.
+    pub(super) outgoing: Outgoing,
+    _permit: ConnectionPermit,
+}
+
+/// Where the body of the request stands.
+#[derive(Debug)]
+enum Incoming {
+    /// `come` of `length` bytes are at the beginning of the inbox.
+    Length { length: u64, come: usize },
+    /// The length is said on the way.
+    Chunked(Chunked),
+    /// Nothing is left of it, or there was none.
+    Done,
+}
+
+impl Http1 {
+    /// A connection on which nothing has been read.
+    pub(in crate::gateway) fn new(stream: Stream, permit: ConnectionPermit) -> Self {
+        let digest = stream.get_socket_digest();
+        let address = digest.as_ref().and_then(|digest| digest.peer_addr()).and_then(|peer| peer.as_inet());
+        let peer = address.map(std::net::SocketAddr::ip);
+        Self {
+            stream,
+            inbox: BytesMut::new(),
+            head: Head::none(),
+            body: Incoming::Done,
+            keep: true,
+            last: false,
+            peer,
+            outgoing: Outgoing::Whole,
+            _permit: permit,
+        }
+    }
+
+    /// Reads the head of the next request: an idle connection may wait, a head that has begun may not take long.
+    pub(in crate::gateway) async fn arrive(&mut self, limits: &Limits) -> Arrival {
+        if self.inbox.is_empty() {
+            // The last request's head and buffer are not held while nothing comes.
+            self.inbox = BytesMut::new();
+            self.head = Head::none();
+            match timeout(KEEPALIVE, self.read(FIRST_READ)).await {
+                Ok(Ok(1..)) => {}
+                Ok(Ok(0) | Err(_)) | Err(_) => return Arrival::Gone,
+            }
+        }
+        let begun = clock::monotonic();
+        const TOO_LARGE: (Reason, u16, &str) =
+            (Reason::BadRequest, 431, "the head is larger than limits.headers");
+        // A head that comes in crumbs is not parsed anew for each of them: only when it may have ended, and now and then
+        // to see whether it is a head at all.
+        let (mut seen, mut again) = (0, 0);
+        loop {
+            let worth = self.inbox.len() >= again || may_end(self.inbox.get(seen..).unwrap_or_default());
+            seen = self.inbox.len().saturating_sub(END_LENGTH);
+            match if worth { Head::take(&mut self.inbox) } else { Ok(None) } {
+                // The connection ends after a refusal: where the next request would begin is anybody's guess.
+                Err(why) => return self.refused(Reason::BadRequest, 400, why),
+                Ok(None) if self.inbox.len() > limits.headers => {
+                    return self.refused(TOO_LARGE.0, TOO_LARGE.1, TOO_LARGE.2);
+                }
+                Ok(None) if worth => again = self.inbox.len().saturating_mul(2),
+                Ok(None) => {}
+                Ok(Some(parsed)) => {
+                    (self.keep, self.last) = (parsed.keep, !parsed.keep);
+                    self.body = match parsed.framing {
+                        Framing::Length(0) => Incoming::Done,
+                        Framing::Length(length) => Incoming::Length { length, come: 0 },
+                        Framing::Chunked => Incoming::Chunked(Chunked::Size),
+                    };
+                    self.head = parsed.head;
+                    if self.head.fields.length() > limits.headers {
+                        return self.refused(TOO_LARGE.0, TOO_LARGE.1, TOO_LARGE.2);
+                    }
+                    return Arrival::Complete;
+                }
+            }
+            let left = limits.header_timeout.saturating_sub(begun.elapsed());
+            match timeout(left, self.read(FIRST_READ)).await {
+                Ok(Ok(1..)) => {}
+                Ok(Ok(0) | Err(_)) => return Arrival::Gone,
+                Err(_) => {
+                    return self.refused(Reason::BodyTimeout, 408, "the head did not arrive in time");
+                }
+            }
+        }
+    }
+
+    fn refused(&mut self, reason: Reason, status: u16, why: Problem) -> Arrival {
+        (self.keep, self.last) = (false, false);
+        Arrival::Refused { reason, status, why }
+    }
+
+    /// Waits for more of the body.
+    ///
+    /// # Errors
+    /// When the sender hung up or the coding is broken.
+    pub(in crate::gateway) async fn more(&mut self) -> Result<Piece<'_>, Broken> {
+        loop {
+            match &mut self.body {
+                Incoming::Done => return Ok(Piece::End),
+                Incoming::Length { length, come } => {
+                    let length = usize::try_from(*length).unwrap_or(usize::MAX);
+                    let here = self.inbox.len().min(length);
+                    if here > *come {
+                        let from = std::mem::replace(come, here);
+                        return Ok(Piece::Next(self.inbox.get(from..here).unwrap_or_default()));
+                    }
+                    if here == length {
+                        let whole = self.inbox.split_to(length).freeze();
+                        self.body = Incoming::Done;
+                        return Ok(Piece::Whole(whole));
+                    }
+                    // Declaring a length has to cost a stranger as much as it costs us.
+                    let room = here.saturating_mul(3).max(FIRST_ALLOTMENT).min(length.saturating_sub(here));
+                    self.body_bytes(room).await?;
+                }
+                Incoming::Chunked(chunked) => {
+                    match chunked.step(&mut self.inbox).map_err(Broken::Framing)? {
+                        Step::Data(data) => return Ok(Piece::Copy(data)),
+                        Step::End => self.body = Incoming::Done,
+                        Step::More => self.body_bytes(FIRST_READ).await?,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the whole body has been taken.
+    pub(in crate::gateway) fn is_body_done(&self) -> bool {
+        matches!(self.body, Incoming::Done)
+    }
+
+    /// Asks for the body (RFC 9110 section 10.1.1).
+    ///
+    /// # Errors
+    /// When the sender is gone.
+    pub(in crate::gateway) async fn go_on(&mut self) -> io::Result<()> {
+        self.write(b"HTTP/1.1 100 Continue\r\n\r\n").await
+    }
+
+    /// Takes in what has already arrived of a body that nobody will read, without waiting for more.
+    ///
+    /// A refusal by the head alone then leaves the connection usable where the sender sent head and body together.
+    pub(in crate::gateway) async fn skim(&mut self) {
+        let mut taken = 0_usize;
+        while taken < SKIM_BYTES {
+            let next = {
+                let mut more = std::pin::pin!(self.more());
+                poll_fn(|cx| {
+                    Poll::Ready(match more.as_mut().poll(cx) {
+                        Poll::Ready(Ok(Piece::Next(bytes))) => Some(Ok(bytes.len())),
+                        Poll::Ready(Ok(Piece::Copy(bytes))) => Some(Ok(bytes.len())),
+                        Poll::Ready(Err(_)) => Some(Err(())),
+                        Poll::Ready(Ok(Piece::Whole(_) | Piece::End)) | Poll::Pending => None,
+                    })
+                })
+                .await
+            };
+            match next {
+                Some(Ok(count)) => taken = taken.saturating_add(count.max(1)),
+                // What comes after broken framing is nobody's next request.
+                Some(Err(())) => return self.keep = false,
+                None => return,
+            }
+        }
+    }
+
+    /// Ends the connection so that the last answer arrives: says goodbye on our side, then takes in a bounded rest of
+    /// whatever is on its way.
+    pub(in crate::gateway) async fn leave(mut self) {
+        // Who asked for the end has sent nothing else that could turn it into a reset.
+        let expected = self.last && self.is_body_done() && self.inbox.is_empty();
+        let goodbye = pingora::protocols::Shutdown::shutdown(self.stream.as_mut());
+        if timeout(WRITE_TIMEOUT, goodbye).await.is_err() || expected {
+            return;
+        }
+        let drain = async {
+            let mut taken = 0_usize;
+            while taken < LINGER_BYTES {
+                self.inbox.clear();
+                match self.read(FIRST_READ).await {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => taken = taken.saturating_add(count),
+                }
+            }
+        };
+        let _ = timeout(LINGER, drain).await;
+    }
+
+    /// Writes all of it and sends it off.
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let writing = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        timeout(WRITE_TIMEOUT, writing).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    async fn body_bytes(&mut self, room: usize) -> Result<(), Broken> {
+        match self.read(room).await {
+            Ok(1..) => Ok(()),
+            Ok(0) | Err(_) => Err(Broken::Gone),
+        }
+    }
+
+    async fn read(&mut self, room: usize) -> io::Result<usize> {
+        self.inbox.reserve(room);
+        self.stream.read_buf(&mut self.inbox).await
+    }
+}
+
+/// How much of the bytes before is looked at again for the end of a head.
+const END_LENGTH: usize = 3;
+
+/// Whether an empty line is among these bytes of a head.
+fn may_end(bytes: &[u8]) -> bool {
+    bytes.windows(END_LENGTH).any(|end| end == b"\n\r\n" || end.ends_with(b"\n\n"))
+}
