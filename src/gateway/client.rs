@@ -25,7 +25,7 @@ pub(super) fn origin(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet
     };
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
     if !is_trusted(&peer) {
-        return Origin { client: Some(peer), trusted: false, forwarded_for: peer.to_string() };
+        return Origin { client: Some(peer), trusted: false, forwarded_for: text(peer) };
     }
     let claimed: Vec<&str> = headers
         .get_all(FORWARDED_FOR)
@@ -48,8 +48,21 @@ pub(super) fn origin(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet
     if !forwarded_for.is_empty() {
         forwarded_for.push_str(", ");
     }
-    forwarded_for.push_str(&peer.to_string());
+    forwarded_for.push_str(&text(peer));
     Origin { client: Some(client), trusted: true, forwarded_for }
+}
+
+/// The address as text, without the machinery of formatting for the kind that is common.
+fn text(address: IpAddr) -> String {
+    let IpAddr::V4(address) = address else { return address.to_string() };
+    let mut text = String::with_capacity("255.255.255.255".len());
+    for (place, octet) in address.octets().into_iter().enumerate() {
+        if place > 0 {
+            text.push('.');
+        }
+        text.push_str(itoa::Buffer::new().format(octet));
+    }
+    text
 }
 
 fn address_of(hop: &str) -> Option<IpAddr> {

@@ -49,10 +49,16 @@ const FATES: [(&[u8], Fate); 20] = [
 const OURS: &[u8] = b"sealpost-";
 
 fn fate(name: &[u8]) -> Fate {
-    if name.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS)) {
+    if name.first().is_some_and(|first| first | 0x20 == b's')
+        && name.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS))
+    {
         return Fate::Rewritten;
     }
-    let same = |known: &[u8]| known.len() == name.len() && known.eq_ignore_ascii_case(name);
+    // The first letters tell most names apart before they are compared.
+    let first = name.first().map_or(0, |first| first | 0x20);
+    let same = |known: &[u8]| {
+        known.len() == name.len() && known.first() == Some(&first) && known.eq_ignore_ascii_case(name)
+    };
     FATES.iter().find(|(known, _)| same(known)).map_or(Fate::Kept, |(_, fate)| *fate)
 }
 

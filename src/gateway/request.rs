@@ -80,8 +80,9 @@ pub(super) fn identify<'l>(
             return Err(ending::method_not_allowed(&allow));
         }
     };
-    record.route(route, live.of(route));
-    let Some(route_live) = live.of(route) else { return Err(Ending::refuse(Reason::NoRoute)) };
+    let found = live.of(route);
+    record.route(route, found);
+    let Some(route_live) = found else { return Err(Ending::refuse(Reason::NoRoute)) };
     let proto = client::proto(tls, origin.trusted, &head.headers);
     let signed_origin =
         route_live.signs_url.then(|| route.public_url.clone().unwrap_or_else(|| format!("{proto}://{host}")));

@@ -153,19 +153,29 @@ impl Drop for InFlight {
 /// A random beginning per process and a count: unique without asking for randomness each time.
 #[derive(Debug)]
 struct RequestIds {
-    process: u64,
+    process: String,
     count: AtomicU64,
 }
 
 impl RequestIds {
     fn new() -> Self {
-        Self {
-            process: getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id())),
-            count: AtomicU64::new(0),
-        }
+        let process = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
+        Self { process: hex::encode(process.to_be_bytes()), count: AtomicU64::new(0) }
     }
 
     fn next(&self) -> String {
-        format!("{:016x}{:08x}", self.process, self.count.fetch_add(1, Ordering::Relaxed))
+        let count = self.count.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let mut digits = [0; 16];
+        // Eight bytes are sixteen digits.
+        let _ = hex::encode_to_slice(count, &mut digits);
+        let text = std::str::from_utf8(&digits).unwrap_or_default();
+        // Eight digits are enough for most processes; a longer count keeps what it needs.
+        let (high, low) = text.split_at_checked(8).unwrap_or_default();
+        let high = high.trim_start_matches('0');
+        let mut id = String::with_capacity(self.process.len() + 16);
+        id.push_str(&self.process);
+        id.push_str(high);
+        id.push_str(low);
+        id
     }
 }

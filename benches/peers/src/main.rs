@@ -152,8 +152,9 @@ fn latencies(
     upstream: &Gateway,
     ids: &mut Ids,
 ) -> Result<(), Box<dyn Error>> {
-    let mut tables: Vec<(&str, Vec<report::Tail>)> =
-        std::iter::once(("direct", Vec::new())).chain(LINES.iter().map(|line| (line.name, Vec::new()))).collect();
+    let mut tables: Vec<(&str, Vec<report::Tail>)> = std::iter::once(("direct", Vec::new()))
+        .chain(LINES.iter().map(|line| (line.name, Vec::new())))
+        .collect();
     for _ in 0..plan.rounds {
         for (at, (_, tails)) in tables.iter_mut().enumerate() {
             let line = at.checked_sub(1).and_then(|at| LINES.get(at));

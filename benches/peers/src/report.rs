@@ -78,7 +78,11 @@ pub fn latencies(rate: u32, rows: &[(&str, Vec<Tail>)]) {
         // Within each round, as the ratios are.
         let added = |part: fn(&Tail) -> Duration| {
             let pairs = tails.iter().zip(direct);
-            median(pairs.map(|(own, other)| (part(own).as_secs_f64() - part(other).as_secs_f64()) * 1e6).collect())
+            median(
+                pairs
+                    .map(|(own, other)| (part(own).as_secs_f64() - part(other).as_secs_f64()) * 1e6)
+                    .collect(),
+            )
         };
         print!("| {name} ");
         parts.iter().for_each(|part| print!("| {:.0} ", micros(*part)));

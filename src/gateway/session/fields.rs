@@ -74,7 +74,12 @@ impl Fields {
 
     /// The values of the lines with this name, which is in lower case.
     pub(in crate::gateway) fn all<'f>(&'f self, name: &'static str) -> impl Iterator<Item = &'f [u8]> {
-        self.iter()
+        // Most names differ in their length, which is known without looking at them.
+        let length = u32::try_from(name.len()).unwrap_or(u32::MAX);
+        self.lines
+            .iter()
+            .filter(move |line| line.name.end.saturating_sub(line.name.start) == length)
+            .map(|line| (self.part(&line.name), self.part(&line.value)))
             .filter(move |(other, _)| other.eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| value)
     }
