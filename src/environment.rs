@@ -1,8 +1,10 @@
 //! The only reader of environment variables and secret files.
 #![allow(clippy::disallowed_methods)]
 
+use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Reference, Source};
@@ -74,6 +76,50 @@ fn drop_trailing_newline(bytes: &mut Vec<u8>) {
             bytes.pop();
         }
     }
+}
+
+/// The listening TCP sockets that whoever started this process passed on (`LISTEN_PID`, `LISTEN_FDS`; sd_listen_fds(3)),
+/// and how many of what was passed on was none.
+#[must_use]
+pub fn listening_sockets() -> (Vec<TcpListener>, usize) {
+    let mut passed_on = listenfd::ListenFd::from_env();
+    let count = passed_on.len();
+    let sockets: Vec<_> =
+        (0..count).filter_map(|index| passed_on.take_tcp_listener(index).ok().flatten()).collect();
+    let others = count.saturating_sub(sockets.len());
+    (sockets, others)
+}
+
+/// What the service manager is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Requests are served.
+    Ready,
+    /// The process is ending.
+    Stopping,
+    /// This process has taken over.
+    MainProcess(u32),
+}
+
+/// Tells the service manager at `NOTIFY_SOCKET`, if there is one (sd_notify(3)).
+pub fn tell_manager(told: Told) {
+    use sd_notify::NotifyState;
+    let state = match told {
+        Told::Ready => NotifyState::Ready,
+        Told::Stopping => NotifyState::Stopping,
+        Told::MainProcess(pid) => NotifyState::MainPid(pid),
+    };
+    // Nobody is there to be told if this fails.
+    let _ = sd_notify::notify(&[state]);
+}
+
+/// How to start this program again with the same arguments. Asked for at the start: later another file may lie at its
+/// path, which is then the one that is started.
+///
+/// # Errors
+/// When the system does not say where the program is.
+pub fn this_program() -> io::Result<(PathBuf, Vec<OsString>)> {
+    Ok((std::env::current_exe()?, std::env::args_os().skip(1).collect()))
 }
 
 /// The value of a variable, for settings of the process itself such as `RUST_LOG`.

@@ -1,9 +1,15 @@
 //! The process: load, bind, serve, reload, and leave in order.
 
+mod ending;
+mod handover;
+mod sources;
 mod status;
+mod stores;
+mod successor;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,19 +17,16 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
+use self::handover::{Door, House};
+use self::sources::Sources;
 use self::status::RunningStatus;
+use self::successor::Successor;
 use crate::admin;
 use crate::clock;
-use crate::config::{Config, StoreKind};
-use crate::dedupe::{
-    Backend, DiskOptions, DiskStore, MemoryLimits, MemoryStore, RedisOptions, RedisStore, Stores,
-};
-use crate::gateway::{Bound, Certificate, Gateway, Listening, Live, Phase, Sockets, bind};
+use crate::environment::{self, Told};
+use crate::gateway::{Bound, Certificate, Gateway, Listening, Live, Sockets};
 use crate::metrics::Metrics;
 use crate::reload::{ConfigSource, LoadError, Reloader, Watcher, certificates, load};
-
-/// How long readiness fails before the listeners close, so that whoever balances the load sees it first.
-const LEAVE: Duration = Duration::from_millis(500);
 
 /// How often the process looks after what no request looks after.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
@@ -40,6 +43,8 @@ pub struct RunOptions {
     pub grace: Duration,
     /// Worker threads; `None` for one per core.
     pub threads: Option<usize>,
+    /// The unix socket at which processes take over from each other.
+    pub handover: Option<PathBuf>,
 }
 
 /// Why the gateway did not start.
@@ -69,15 +74,17 @@ impl std::error::Error for RunError {}
 pub fn run(options: &RunOptions) -> Result<(), RunError> {
     let runtime = runtime(options.threads)?;
     let result = runtime.block_on(async {
-        let server = Server::start(options)?;
+        let mut successor = Successor::new();
+        let server = Server::start(options).await?;
         let signals = || -> std::io::Result<_> {
             Ok((
                 signal(SignalKind::terminate())?,
                 signal(SignalKind::interrupt())?,
                 signal(SignalKind::hangup())?,
+                signal(SignalKind::user_defined2())?,
             ))
         };
-        let (mut term, mut int, mut hup) =
+        let (mut term, mut int, mut hup, mut usr2) =
             signals().map_err(|error| RunError::Start(format!("cannot listen for signals: {error}")))?;
         let reloader = Arc::clone(&server.reloader);
         let reload = tokio::spawn(async move {
@@ -86,11 +93,19 @@ pub fn run(options: &RunOptions) -> Result<(), RunError> {
                 let _ = tokio::task::spawn_blocking(move || reloader.reload("SIGHUP")).await;
             }
         });
-        let ended = async move {
+        let can_hand_over = options.handover.is_some();
+        let upgrade = tokio::spawn(async move {
+            while usr2.recv().await.is_some() {
+                successor.start(can_hand_over);
+            }
+        });
+        environment::tell_manager(Told::Ready);
+        let ended = async move || {
             tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
         };
         server.serve_until(ended, options.grace).await;
         reload.abort();
+        upgrade.abort();
         Ok(())
     });
     // Connections that are still idle are cut; requests had their grace.
@@ -151,10 +166,16 @@ pub fn spawn(options: RunOptions) -> Result<Running, RunError> {
             Err(error) => return drop(started.send(Err(error))),
         };
         runtime.block_on(async {
-            match Server::start(&options) {
+            match Server::start(&options).await {
                 Ok(server) => {
                     let _ = started.send(Ok((server.addresses.clone(), server.admin)));
-                    server.serve_until(async { drop(stopped.await) }, options.grace).await;
+                    let mut stopped = Some(stopped);
+                    let ended = async move || {
+                        if let Some(stopped) = stopped.take() {
+                            drop(stopped.await);
+                        }
+                    };
+                    server.serve_until(ended, options.grace).await;
                 }
                 Err(error) => drop(started.send(Err(error))),
             }
@@ -203,26 +224,6 @@ async fn keep_house(gateway: Arc<Gateway>) {
     }
 }
 
-/// Opens what the configuration says, and says what is in the way.
-fn open_stores(config: &Config, options: &RunOptions) -> Result<Stores, RunError> {
-    let dedupe = &config.dedupe;
-    let limits = MemoryLimits { entries: dedupe.entries, answers_bytes: dedupe.answers };
-    let main = match (dedupe.store, &dedupe.path, &dedupe.url) {
-        (StoreKind::Disk, Some(path), _) => {
-            let folder = options.config.folder().join(path);
-            let options = DiskOptions { folder, limits, fsync: true };
-            Backend::Disk(DiskStore::open(&options, clock::now()).map_err(RunError::Start)?)
-        }
-        (StoreKind::Redis, _, Some(url)) => {
-            let (prefix, timeout) = (dedupe.prefix.clone(), dedupe.timeout);
-            let options = RedisOptions { url: url.clone(), prefix, timeout };
-            Backend::Redis(RedisStore::open(options).map_err(RunError::Start)?)
-        }
-        _ => Backend::Memory(MemoryStore::new(limits)),
-    };
-    Ok(Stores::new(main, limits))
-}
-
 struct Server {
     gateway: Arc<Gateway>,
     reloader: Arc<Reloader>,
@@ -235,11 +236,13 @@ struct Server {
     admin_service: Listening,
     addresses: Vec<SocketAddr>,
     admin: Option<SocketAddr>,
+    /// What can be handed over to the next process.
+    house: Option<Arc<House>>,
 }
 
 impl Server {
-    /// Loads, binds and starts serving. Called on the runtime.
-    fn start(options: &RunOptions) -> Result<Self, RunError> {
+    /// Loads, binds and starts serving; takes over from the process that serves, if one does and it may.
+    async fn start(options: &RunOptions) -> Result<Self, RunError> {
         let config = load(&options.config).map_err(RunError::Load)?;
         for warning in &config.warnings {
             tracing::warn!(target: "sealpost::config", "{}: {}", warning.path, warning.message);
@@ -253,20 +256,19 @@ impl Server {
         let metrics = Metrics::new();
         metrics.reloaded(true);
         metrics.config_info(&config.hash);
-        let stores = open_stores(&config, options)?;
-        let live = Live::new(config.clone(), &options.config.folder(), &metrics, clock::now());
-        let gateway = Arc::new(Gateway::new(live, stores, metrics));
-
-        let bound: Vec<Bound> = config
-            .listen
-            .iter()
-            .map(|listen| bind(listen.address))
-            .collect::<Result<_, _>>()
-            .map_err(RunError::Start)?;
-        let admin_bound =
-            config.admin.as_ref().map(|admin| bind(admin.address)).transpose().map_err(RunError::Start)?;
+        let mut sources = Sources::find(options).await?;
+        sources.are_of_this_gateway(&config)?;
+        let bound: Vec<Bound> =
+            config.listen.iter().map(|listen| sources.bind(listen.address)).collect::<Result<_, _>>()?;
+        let admin_bound = config.admin.as_ref().map(|admin| sources.bind(admin.address)).transpose()?;
+        let shared = sources.share(&config, bound.iter().chain(&admin_bound))?;
         let addresses: Vec<_> = bound.iter().map(|bound| bound.address).collect();
         let admin = admin_bound.as_ref().map(|bound| bound.address);
+
+        let name = stores::name(&config, options);
+        let stores = stores::open(&config, options, &name, sources.inherited.as_mut())?;
+        let live = Live::new(config.clone(), &options.config.folder(), &metrics, clock::now());
+        let gateway = Arc::new(Gateway::new(live, stores, metrics));
 
         let mut sockets = Sockets::new();
         for ((bound, listen), certificate) in bound.into_iter().zip(&config.listen).zip(&certificates) {
@@ -291,7 +293,15 @@ impl Server {
         if load(&options.config).is_ok_and(|now| now.hash != config.hash) {
             let _ = reloader.reload("files changed");
         }
+        // The path first: who asks at it after the older process was relieved has to reach this one.
+        let door = options.handover.as_deref().map(Door::open).transpose().map_err(RunError::Start)?;
+        let from = sources.relieve().map_err(RunError::Start)?;
         tokio::spawn(keep_house(Arc::clone(&gateway)));
+        let house = door.zip(options.handover.clone()).map(|(door, path)| {
+            let house = Arc::new(House::new(Arc::clone(&gateway), path, name, shared));
+            tokio::spawn(handover::serve(door, Arc::clone(&house)));
+            house
+        });
 
         let (shutdown, shutdown_watch) = watch::channel(false);
         let (admin_shutdown, admin_watch) = watch::channel(false);
@@ -302,6 +312,9 @@ impl Server {
         }
         if let Some(address) = admin {
             tracing::info!(target: "sealpost", kind = "admin", %address, "listening");
+        }
+        if let Some((pid, version)) = from {
+            tracing::info!(target: "sealpost::handover", pid, version, "took over from the older process");
         }
         tracing::info!(target: "sealpost", hash = config.hash, routes = config.routes.len(), "serving");
         Ok(Self {
@@ -314,23 +327,30 @@ impl Server {
             admin_service,
             addresses,
             admin,
+            house,
         })
     }
 
-    /// Serves until `ended`; then readiness fails, the listeners close, and what is in flight finishes.
-    async fn serve_until(self, ended: impl Future<Output = ()>, grace: Duration) {
-        ended.await;
-        tracing::info!(target: "sealpost", in_flight = self.gateway.in_flight(), "leaving: readiness fails, requests in flight finish");
-        self.gateway.enter(Phase::Leaving);
-        let leave = async {
-            tokio::time::sleep(LEAVE.min(grace / 4)).await;
-            self.gateway.enter(Phase::Draining);
-            let _ = self.shutdown.send(true);
-            self.deliveries.closed().await;
-            self.gateway.idle().await;
+    /// Serves until `ended`; then readiness fails, the listeners close, and what is in flight finishes. Or until
+    /// another process has taken over; then only what came before that is finished.
+    async fn serve_until(mut self, mut ended: impl AsyncFnMut(), grace: Duration) {
+        let house = self.house.take();
+        let relieved = async {
+            match &house {
+                Some(house) => house.relieved().await,
+                None => std::future::pending().await,
+            }
         };
-        if tokio::time::timeout(grace, leave).await.is_err() {
-            tracing::warn!(target: "sealpost", in_flight = self.gateway.in_flight(), "the grace period is over, requests in flight are cut");
+        let relieved = tokio::select! {
+            pid = relieved => Some(pid),
+            () = ended() => None,
+        };
+        if let Some(house) = &house {
+            house.shut();
+        }
+        match relieved {
+            Some(pid) => self.finish_relieved(pid, ended(), grace).await,
+            None => self.leave(grace).await,
         }
         let _ = self.admin_shutdown.send(true);
         let _ = tokio::time::timeout(Duration::from_millis(100), self.admin_service.closed()).await;

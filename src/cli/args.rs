@@ -63,7 +63,11 @@ Examples:
                --upstream http://127.0.0.1:3000 --listen 127.0.0.1:8080
 
 Changes of the file, of secret files and of certificates are taken over while it runs.
-SIGTERM and Ctrl-C let requests in flight finish, at most as long as --grace.")]
+SIGTERM and Ctrl-C let requests in flight finish, at most as long as --grace.
+
+To upgrade without a gap, run with --handover PATH and start the new binary with the same command (or send SIGUSR2
+to the running one, which starts its own path again): once the new one serves, the old one finishes its open
+connections and exits 0. If the new one fails, the old one serves on.")]
 pub struct RunArguments {
     /// The configuration [default: gateway.yaml]
     #[arg(value_name = "FILE")]
@@ -89,6 +93,9 @@ pub struct RunArguments {
     /// How long requests in flight may take to finish at the end, such as 30s
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = crate::yaml::duration)]
     pub grace: Duration,
+    /// A unix socket: take over from the gateway that runs with the same PATH, and hand over to the next one
+    #[arg(long, value_name = "PATH")]
+    pub handover: Option<PathBuf>,
     /// Worker threads [default: one per processor]
     #[arg(long, value_name = "N", value_parser = super::values::threads)]
     pub threads: Option<usize>,

@@ -17,7 +17,12 @@ use super::problems;
 pub(super) fn execute(arguments: &RunArguments) -> Outcome {
     let config = source(arguments)?;
     let _log = begin_log(&arguments.log)?;
-    let options = RunOptions { config, grace: arguments.grace, threads: arguments.threads };
+    let options = RunOptions {
+        config,
+        grace: arguments.grace,
+        threads: arguments.threads,
+        handover: arguments.handover.clone(),
+    };
     serve::run(&options).map_err(failure)
 }
 

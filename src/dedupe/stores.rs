@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::memory::{Accepted, MemoryLimits, MemoryStore};
-use super::{Answer, Claim, Committed, DiskStore, EventKey, RedisStore, Store, StoreError, Token, Wait};
+use super::{
+    Answer, Claim, Committed, DiskStore, EventKey, MovingStore, RedisStore, Store, StoreError, Token, Wait,
+};
 use crate::time::UnixTime;
 
 /// Where events are remembered.
@@ -108,7 +110,7 @@ impl Store for Backend {
 }
 
 /// The store, and the memory for when it fails.
-pub struct Stores<S = Backend> {
+pub struct Stores<S = MovingStore> {
     /// The one of the configuration.
     pub main: S,
     /// What this gateway took in by itself, and what the main store could not be told.

@@ -35,11 +35,29 @@ pub(crate) struct Bound {
 /// One sentence with the address and the reason.
 pub(crate) fn bind(address: SocketAddr) -> Result<Bound, String> {
     let cannot = |error| format!("cannot listen on {address}: {error}");
-    let listener = TcpListener::bind(address).map_err(cannot)?;
+    adopt(TcpListener::bind(address).map_err(cannot)?, address)
+}
+
+/// Takes a socket that is bound to `address` already.
+///
+/// # Errors
+/// One sentence with the address and the reason.
+pub(crate) fn adopt(listener: TcpListener, address: SocketAddr) -> Result<Bound, String> {
+    let cannot = |error| format!("cannot listen on {address}: {error}");
     // Pingora takes the socket as it is; a blocking one would hold a worker thread in `accept`.
     listener.set_nonblocking(true).map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;
     Ok(Bound { listener, address })
+}
+
+impl Bound {
+    /// A further handle of the socket, for the process that may take over.
+    ///
+    /// # Errors
+    /// When the system has no room for another file descriptor.
+    pub(crate) fn share(&self) -> std::io::Result<TcpListener> {
+        self.listener.try_clone()
+    }
 }
 
 /// Starts services on bound sockets; Pingora looks the sockets up by address.
@@ -56,9 +74,10 @@ pub(crate) struct Listening(Vec<JoinHandle<()>>);
 
 impl Listening {
     /// Resolves when no service accepts any more.
-    pub(crate) async fn closed(self) {
-        for service in self.0 {
+    pub(crate) async fn closed(&mut self) {
+        while let Some(service) = self.0.last_mut() {
             let _ = service.await;
+            self.0.pop();
         }
     }
 }

@@ -25,6 +25,6 @@ mod state;
 mod upstream;
 
 pub(crate) use certificate::{Certificate, load as load_certificate};
-pub(crate) use listen::{Bound, Listening, Sockets, bind};
+pub(crate) use listen::{Bound, Listening, Sockets, adopt, bind};
 pub(crate) use live::Live;
 pub(crate) use state::{Gateway, Phase};

@@ -14,6 +14,7 @@ mod disk_store;
 mod every_sender;
 mod fetched_keys;
 mod framing;
+mod handover;
 mod handshakes;
 mod headers;
 mod http2;

@@ -69,5 +69,6 @@ fn gateway(receiver: &Receiver) -> Result<Running, Failure> {
         receiver.address()
     );
     let config = ConfigSource::Text { yaml, folder: PathBuf::from(".") };
-    serve::spawn(RunOptions { config, grace: Duration::from_secs(1), threads: Some(2) }).map_err(failure)
+    serve::spawn(RunOptions { config, grace: Duration::from_secs(1), threads: Some(2), handover: None })
+        .map_err(failure)
 }

@@ -52,12 +52,13 @@ pub(super) struct EventFile {
     /// The number of the next record.
     next: u64,
     fsync: bool,
-    _lock: File,
+    lock: File,
 }
 
 impl EventFile {
     /// Opens the file in `folder`, or makes both, and checks it from end to end.
-    pub(super) fn open(folder: &Path, fsync: bool) -> Result<Self, String> {
+    /// A lock that another process passed on is held already.
+    pub(super) fn open(folder: &Path, fsync: bool, passed_on: Option<File>) -> Result<Self, String> {
         let shown = folder.display();
         match DirBuilder::new().mode(0o700).create(folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -65,11 +66,14 @@ impl EventFile {
             }
             _ => {}
         }
-        let lock = own(&folder.join(LOCK), false).and_then(|lock| match lock.try_lock() {
-            Ok(()) => Ok(Some(lock)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        });
+        let lock = match passed_on {
+            Some(lock) => Ok(Some(lock)),
+            None => own(&folder.join(LOCK), false).and_then(|lock| match lock.try_lock() {
+                Ok(()) => Ok(Some(lock)),
+                Err(TryLockError::WouldBlock) => Ok(None),
+                Err(TryLockError::Error(error)) => Err(error),
+            }),
+        };
         let lock =
             lock.map_err(|error| format!("cannot write in the disk store's folder {shown}: {error}"))?;
         let Some(lock) = lock else { return Err(taken(folder)) };
@@ -77,7 +81,7 @@ impl EventFile {
         if !path.exists() {
             create(&path).map_err(|error| format!("cannot make {}: {error}", path.display()))?;
         }
-        let mut file = Self { path, database: None, next: 1, fsync, _lock: lock };
+        let mut file = Self { path, database: None, next: 1, fsync, lock };
         file.reopen(true).map_err(|error| match error {
             Error::DatabaseAlreadyOpen => taken(folder),
             // The file itself says no; everything else says that what is in it is not what was written.
@@ -92,6 +96,11 @@ impl EventFile {
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The lock on the folder, to be held by another process as well.
+    pub(super) fn lock(&self) -> io::Result<File> {
+        self.lock.try_clone()
     }
 
     /// Whether it has to be opened anew before it can be written.

@@ -8,6 +8,8 @@
 mod file;
 mod writer;
 
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +50,16 @@ impl DiskStore {
     /// One sentence that says what is wrong and what to do: another process has it, the file is damaged, the folder
     /// cannot be written.
     pub fn open(options: &DiskOptions, now: UnixTime) -> Result<Self, String> {
-        let mut file = EventFile::open(&options.folder, options.fsync)?;
+        Self::open_with(options, now, None)
+    }
+
+    /// As [`Self::open`], with the lock on the folder that another process holds and passed on. That process has
+    /// closed the file.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(options: &DiskOptions, now: UnixTime, lock: Option<File>) -> Result<Self, String> {
+        let mut file = EventFile::open(&options.folder, options.fsync, lock)?;
         let index = Arc::new(MemoryStore::new(options.limits));
         let mut gone = Vec::new();
         let loaded = file.load(|number, event| {
@@ -77,6 +88,37 @@ impl DiskStore {
     /// [`StoreError::Unavailable`] while nothing can be written.
     pub fn check(&self) -> Result<(), StoreError> {
         self.health.check()
+    }
+
+    /// The lock on the folder, for the process that is to take over.
+    ///
+    /// # Errors
+    /// When the system has no room for another file descriptor.
+    pub fn lock(&self) -> io::Result<File> {
+        self.writer.lock()
+    }
+
+    /// Closes the file so that another process can open it, until [`Self::take_back`]. It blocks meanwhile; nobody
+    /// may commit in between.
+    pub fn lend(&self) {
+        self.writer.lend();
+    }
+
+    /// Opens the file again after the other process did not take over. It blocks meanwhile.
+    pub fn take_back(&self) {
+        self.writer.take_back();
+    }
+
+    /// What is remembered in memory.
+    pub(super) fn index(&self) -> &MemoryStore {
+        &self.index
+    }
+
+    /// Takes in what the process before passed on.
+    pub(super) fn take_in(&self, source: &mut impl io::Read, now: UnixTime) -> io::Result<u64> {
+        let (count, gone) = self.index.take_in(source, now)?;
+        self.writer.forget(gone);
+        Ok(count)
     }
 
     /// Writes what is still to be written and closes the file; the store takes no more commits. It blocks

@@ -1,6 +1,7 @@
 //! The one thread that writes: takes all commits that wait, writes them at once, answers them, and begins anew.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,6 +33,9 @@ const SWEEP: Duration = Duration::from_secs(1);
 const SWEPT: u32 = 32;
 /// How often a file that could not be written is tried again.
 const RETRY: Duration = Duration::from_millis(500);
+/// How often and how soon a file that was lent is opened again.
+const REOPENED: u32 = 50;
+const REOPEN: Duration = Duration::from_millis(20);
 /// Accepted events kept to be written once the file can be written again, and bytes of their answers.
 const OWED: usize = 16 * 1024;
 const BYTES_OWED: usize = 16 << 20;
@@ -59,6 +63,9 @@ impl Commit {
 
 enum Job {
     Commit(Commit),
+    /// The file is closed until it is taken back.
+    Lend(Sender<()>),
+    TakeBack(Sender<()>),
     Close,
     #[cfg(test)]
     AtRest(Box<dyn FnOnce() + Send>),
@@ -69,6 +76,7 @@ pub(super) struct Writer {
     jobs: Sender<Job>,
     desk: Arc<Desk>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    lock: File,
 }
 
 struct Desk {
@@ -85,6 +93,7 @@ impl Writer {
         gone: Vec<Gone>,
     ) -> io::Result<Self> {
         let (jobs, queue) = channel();
+        let lock = file.lock()?;
         let desk = Arc::new(Desk { waiting: AtomicUsize::new(0), gone: Mutex::new(gone) });
         let work = Work {
             file,
@@ -93,9 +102,31 @@ impl Writer {
             desk: Arc::clone(&desk),
             owed: Owed::default(),
             retry: clock::monotonic(),
+            lent: false,
         };
         let thread = thread::Builder::new().name("sealpost-disk".into()).spawn(move || work.run(&queue))?;
-        Ok(Self { jobs, desk, thread: Mutex::new(Some(thread)) })
+        Ok(Self { jobs, desk, thread: Mutex::new(Some(thread)), lock })
+    }
+
+    /// The lock on the folder, to be held by another process as well.
+    pub(super) fn lock(&self) -> io::Result<File> {
+        self.lock.try_clone()
+    }
+
+    /// Closes the file after what was given to the thread so far.
+    pub(super) fn lend(&self) {
+        self.ask(Job::Lend);
+    }
+
+    /// Opens it again.
+    pub(super) fn take_back(&self) {
+        self.ask(Job::TakeBack);
+    }
+
+    fn ask(&self, job: fn(Sender<()>) -> Job) {
+        let (done, outcome) = channel();
+        let _ = self.jobs.send(job(done));
+        let _ = outcome.recv();
     }
 
     /// Takes a commit; its outcome comes to whoever waits for it.
@@ -147,6 +178,8 @@ struct Work {
     owed: Owed,
     /// When a file that failed may be tried again.
     retry: Instant,
+    /// Another process has the file.
+    lent: bool,
 }
 
 impl Work {
@@ -158,6 +191,7 @@ impl Work {
             let mut commits = Vec::new();
             #[cfg(test)]
             let mut at_rest = Vec::new();
+            let mut lending = None;
             let mut bytes = 0;
             let mut job = match queue.recv_timeout(if self.file.is_closed() { RETRY } else { SWEEP }) {
                 Ok(job) => Some(job),
@@ -172,6 +206,8 @@ impl Work {
                         bytes += commit.packed.as_ref().map_or(0, |packed| packed.len());
                         commits.push(commit);
                     }
+                    Job::Lend(done) => lending = Some((true, done)),
+                    Job::TakeBack(done) => lending = Some((false, done)),
                     Job::Close => open = false,
                     #[cfg(test)]
                     Job::AtRest(work) => at_rest.push(work),
@@ -190,6 +226,10 @@ impl Work {
             }
             let count = commits.len();
             self.turn(commits, now);
+            if let Some((lend, done)) = lending {
+                self.lend(lend);
+                let _ = done.send(());
+            }
             #[cfg(test)]
             for work in at_rest {
                 while !self.desk.gone.lock().is_empty() {
@@ -205,8 +245,25 @@ impl Work {
         self.file.close();
     }
 
+    fn lend(&mut self, lend: bool) {
+        self.lent = lend;
+        if lend {
+            return self.file.close();
+        }
+        // A process that was killed may hold the file a moment longer; after that it is opened as after any failure.
+        for _ in 0..REOPENED {
+            if !self.file.is_closed() || self.file.reopen(false).is_ok() {
+                return;
+            }
+            thread::sleep(REOPEN);
+        }
+    }
+
     /// One write, and an answer to each commit.
     fn turn(&mut self, commits: Vec<Commit>, now: Instant) {
+        if self.lent && commits.is_empty() {
+            return;
+        }
         let mut held = Vec::with_capacity(commits.len());
         for Commit { key, token, until, packed, done } in commits {
             match self.index.attempt(&key, token) {

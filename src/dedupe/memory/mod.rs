@@ -5,6 +5,7 @@
 //! short work; each shard evicts its own oldest, which among thousands is the store's oldest but for a per
 //! cent or two. Small stores have one shard and an exact order.
 
+mod passing;
 mod shard;
 mod slab;
 
@@ -15,6 +16,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::futures::OwnedNotified;
 
+pub(super) use self::passing::Which;
+pub(super) use self::passing::end;
 pub(super) use self::shard::Accepted;
 use self::shard::{Opened, Shard, Shared};
 use super::gate::Gate;

@@ -58,10 +58,10 @@ impl Shared {
 pub(super) struct Shard {
     shared: Arc<Shared>,
     table: HashTable<u32>,
-    slab: Slab,
-    in_flight: List,
-    released: List,
-    accepted: List,
+    pub(super) slab: Slab,
+    pub(super) in_flight: List,
+    pub(super) released: List,
+    pub(super) accepted: List,
     answers: List,
     answer_bytes: usize,
     answer_budget: usize,
@@ -267,7 +267,7 @@ impl Shard {
         }
     }
 
-    fn find(&self, hash: u64, key: &EventKey) -> Option<u32> {
+    pub(super) fn find(&self, hash: u64, key: &EventKey) -> Option<u32> {
         self.table.find(hash, |index| self.slab[*index].key == *key).copied()
     }
 
@@ -278,7 +278,7 @@ impl Shard {
     }
 
     /// A new entry in no list, with room made for it if need be.
-    fn insert(&mut self, hash: u64, key: &EventKey, now: UnixTime) -> Result<u32, StoreError> {
+    pub(super) fn insert(&mut self, hash: u64, key: &EventKey, now: UnixTime) -> Result<u32, StoreError> {
         while !self.shared.reserve() {
             if !self.evict(now) {
                 return Err(StoreError::Full);

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -15,6 +16,7 @@ use super::sender::SECRET;
 use super::{DEADLINE, eventually};
 
 /// What is to be written into `gateway.yaml`, and with which variables the gateway starts.
+#[derive(Clone)]
 pub(crate) struct Setup {
     listen: String,
     admin: String,
@@ -23,7 +25,8 @@ pub(crate) struct Setup {
     variables: Vec<(String, String)>,
     arguments: Vec<String>,
     shell: Option<String>,
-    folder: TempDir,
+    input: Option<Arc<OwnedFd>>,
+    folder: Arc<TempDir>,
 }
 
 impl Setup {
@@ -37,7 +40,8 @@ impl Setup {
             variables: vec![("TEST_SECRET".into(), SECRET.into())],
             arguments: Vec::new(),
             shell: None,
-            folder: tempfile::Builder::new().prefix("sealpost-it-").tempdir().unwrap(),
+            input: None,
+            folder: Arc::new(tempfile::Builder::new().prefix("sealpost-it-").tempdir().unwrap()),
         }
     }
 
@@ -84,6 +88,18 @@ impl Setup {
         self
     }
 
+    /// What that shell has as its standard input.
+    pub(crate) fn input(mut self, input: impl Into<OwnedFd>) -> Self {
+        self.input = Some(Arc::new(input.into()));
+        self
+    }
+
+    /// Replaces all routes by these.
+    pub(crate) fn routes(mut self, routes: impl Into<String>) -> Self {
+        self.routes = vec![routes.into()];
+        self
+    }
+
     /// The folder of `gateway.yaml`, for secret files and certificates.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
@@ -119,7 +135,8 @@ impl Setup {
             admin: None,
             yaml,
             file: file.into(),
-            folder: self.folder,
+            folder: Arc::clone(&self.folder),
+            setup: self.clone(),
         };
         gateway.address = gateway.listening("gateway");
         if self.admin.starts_with("admin:") {
@@ -135,7 +152,8 @@ impl Setup {
         (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
-    fn spawn(&self, file: &Path) -> Child {
+    /// Starts a gateway of which nothing is known yet.
+    pub(crate) fn spawn(&self, file: &Path) -> Child {
         let binary = env!("CARGO_BIN_EXE_sealpost");
         let mut command = match &self.shell {
             None => Command::new(binary),
@@ -150,7 +168,7 @@ impl Setup {
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())))
             .current_dir(self.folder.path())
-            .stdin(Stdio::null())
+            .stdin(self.input.as_ref().map_or_else(Stdio::null, |input| input.try_clone().unwrap().into()))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -187,7 +205,9 @@ pub(crate) struct Gateway {
     /// Where that configuration lies.
     pub(crate) file: PathBuf,
     /// The folder that holds it.
-    pub(crate) folder: TempDir,
+    pub(crate) folder: Arc<TempDir>,
+    /// How it was started.
+    pub(crate) setup: Setup,
 }
 
 impl Gateway {
@@ -260,6 +280,11 @@ impl Gateway {
         let before = self.hash();
         change();
         eventually("another configuration is in force", || (self.hash() != before).then_some(()));
+    }
+
+    /// Starts another gateway with the same file, folder, variables and arguments, and waits until it listens.
+    pub(crate) fn another(&self) -> Gateway {
+        self.setup.clone().start_with(&self.file)
     }
 
     /// Its process id.

@@ -1,0 +1,179 @@
+//! The contract for a store that has moved, and what goes over when it moves.
+
+use tempfile::TempDir;
+use tokio::net::UnixListener;
+
+use super::*;
+use crate::dedupe::contract::{Rig, START, answer, contract_tests, key};
+use crate::dedupe::{DiskOptions, DiskStore, MemoryLimits};
+
+const LEASE: Duration = Duration::from_secs(30);
+const TTL: Duration = Duration::from_secs(24 * 3600);
+const LIMITS: MemoryLimits = MemoryLimits { entries: 1000, answers_bytes: 1 << 20 };
+
+fn memory() -> Backend {
+    Backend::Memory(MemoryStore::new(LIMITS))
+}
+
+/// Answers at `path` out of `store`.
+fn serve(path: &std::path::Path, store: Arc<MovingStore>) {
+    let listener = UnixListener::bind(path).unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                if let Ok(Ask::Store(question)) = read_frame(&mut stream).await {
+                    let _ = store.answer(stream, question).await;
+                }
+            });
+        }
+    });
+}
+
+/// A store that another one has relieved.
+fn relieved() -> (MovingStore, Arc<MovingStore>, TempDir) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("socket");
+    let newer = Arc::new(MovingStore::new(memory(), None));
+    serve(&path, Arc::clone(&newer));
+    let older = MovingStore::new(memory(), Some(path));
+    older.moved();
+    (older, newer, folder)
+}
+
+fn rig() -> Rig<MovingStore> {
+    let (older, _, folder) = relieved();
+    Rig::given(older).with(folder)
+}
+
+// Without the promises whose tests need a copy to stand in line once it was polled: here its question is on its way then.
+// A copy whose question comes late waits for the next claim, within its caller's own deadline.
+contract_tests!(rig();
+    of_many_callers_one_gets_the_claim,
+    of_many_callers_who_forward_and_fail_one_at_a_time_holds_the_claim,
+    an_accepted_event_is_answered_with_its_first_answer,
+    an_accepted_event_without_an_answer_is_remembered_too,
+    an_answer_above_64_kib_is_not_kept_but_its_event_is,
+    an_answer_of_any_bytes_comes_back_as_it_was,
+    an_accepted_event_is_forgotten_after_its_ttl,
+    a_released_event_is_claimed_anew_with_the_next_attempt,
+    a_releases_count_of_attempts_is_kept_for_its_ttl,
+    a_lease_that_ran_out_lets_the_next_claim_through,
+    a_late_commit_cannot_touch_a_newer_claim,
+    a_late_release_cannot_touch_a_newer_claim,
+    a_late_commit_counts_if_nobody_claimed_anew,
+    a_settled_claim_cannot_be_settled_again,
+    a_strangers_token_settles_nothing,
+    events_do_not_meet,
+    every_copy_that_waits_is_woken_by_the_commit,
+    a_copy_that_waits_is_woken_when_the_lease_runs_out,
+    nobody_waits_for_what_is_not_in_flight,
+    a_copy_that_gives_up_makes_room_for_another,
+    a_copy_of_an_earlier_claim_that_gives_up_disturbs_nobody,
+);
+
+async fn claimed(store: &MovingStore, name: &str) -> Lease {
+    match store.claim(&key(name), START, LEASE).await {
+        Ok(Claim::New(lease)) => lease,
+        other => panic!("expected a new claim, got {other:?}"),
+    }
+}
+
+/// Everything that is passed on.
+fn parts(store: &MovingStore) -> Vec<u8> {
+    (0..).map_while(|number| store.part(number)).flatten().collect()
+}
+
+/// One event accepted, one given back, one in flight; the token of the last one.
+async fn fill(store: &MovingStore) -> Token {
+    let accepted = claimed(store, "accepted").await;
+    store.commit(&key("accepted"), accepted.token, START, TTL, Some(answer("first"))).await.unwrap();
+    let released = claimed(store, "released").await;
+    store.release(&key("released"), released.token, START, TTL).await.unwrap();
+    claimed(store, "in flight").await.token
+}
+
+async fn expect_filled(store: &MovingStore, token: Token) {
+    let seen = Claim::Seen { answer: Some(answer("first")), attempt: 1 };
+    assert_eq!(store.claim(&key("accepted"), START, LEASE).await, Ok(seen));
+    assert_eq!(claimed(store, "released").await.attempt, 2);
+    assert_eq!(store.claim(&key("in flight"), START, LEASE).await, Ok(Claim::InFlight));
+    let committed = store.commit(&key("in flight"), token, START, TTL, None).await;
+    assert_eq!(committed, Ok(Committed::Yes), "the claim keeps its token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_in_memory_goes_over() {
+    let older = MovingStore::new(memory(), Some("nowhere".into()));
+    let token = fill(&older).await;
+    older.hold().await.unwrap();
+    let bytes = parts(&older);
+    let newer = MovingStore::new(memory(), None);
+    assert_eq!(newer.own().take_in(&mut &*bytes, START).unwrap(), 3);
+    expect_filled(&newer, token).await;
+    for length in 0..bytes.len() {
+        assert!(memory().take_in(&mut &bytes[..length], START).is_err(), "it broke off after {length} bytes");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_disk_stores_file_its_lock_and_what_is_in_flight_go_over() {
+    let folder = TempDir::new().unwrap();
+    let options = DiskOptions { folder: folder.path().join("store"), limits: LIMITS, fsync: false };
+    let opened = DiskStore::open(&options, START).unwrap();
+    let lock = opened.lock().unwrap();
+    let older = MovingStore::new(Backend::Disk(opened), Some("nowhere".into()));
+    let token = fill(&older).await;
+    older.hold().await.unwrap();
+    let bytes = parts(&older);
+    assert!(DiskStore::open(&options, START).is_err(), "nobody else may have it");
+    let newer = DiskStore::open_with(&options, START, Some(lock)).unwrap();
+    let newer = MovingStore::new(Backend::Disk(newer), None);
+    assert_eq!(newer.own().take_in(&mut &*bytes, START).unwrap(), 2, "the accepted one is in the file");
+    older.moved();
+    older.close();
+    expect_filled(&newer, token).await;
+    drop(older);
+    assert!(DiskStore::open(&options, START).is_err(), "the lock is the newer one's");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_was_held_goes_on_as_if_nothing_had_been() {
+    let folder = TempDir::new().unwrap();
+    let options = DiskOptions { folder: folder.path().join("store"), limits: LIMITS, fsync: false };
+    for own in [memory(), Backend::Disk(DiskStore::open(&options, START).unwrap())] {
+        let store = MovingStore::new(own, Some("nowhere".into()));
+        let token = fill(&store).await;
+        store.hold().await.unwrap();
+        let held = key("held");
+        let (claimed, ()) = tokio::join!(store.claim(&held, START, LEASE), async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            store.resume();
+        });
+        assert!(matches!(claimed, Ok(Claim::New(_))), "{claimed:?}");
+        expect_filled(&store, token).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_waits_while_the_store_moves_looks_again() {
+    let (older, newer, _folder) = relieved();
+    older.place.as_ref().unwrap().set(HERE);
+    let _in_flight = claimed(&older, "event").await;
+    let event = key("event");
+    let (waited, ()) = tokio::join!(older.settled(&event, START), async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        older.hold().await.unwrap();
+        newer.own().take_in(&mut &*parts(&older), START).unwrap();
+        older.moved();
+    });
+    assert_eq!(waited, Ok(Wait::Changed));
+    assert_eq!(older.claim(&key("event"), START, LEASE).await, Ok(Claim::InFlight), "as the newer one says");
+}
+
+#[tokio::test]
+async fn a_newer_process_that_is_gone_is_a_store_that_is_not_available() {
+    let store = MovingStore::new(memory(), Some("/nowhere/socket".into()));
+    store.moved();
+    assert!(matches!(store.claim(&key("event"), START, LEASE).await, Err(StoreError::Unavailable(_))));
+}
