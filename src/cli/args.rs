@@ -51,6 +51,12 @@ In an editor with a YAML language server:
   sealpost schema > gateway.schema.json
   # yaml-language-server: $schema=gateway.schema.json        <- first line of gateway.yaml")]
     Schema,
+    /// Ask a running gateway whether it takes deliveries, for health checks
+    Health(HealthArguments),
+    /// Print the completions for a shell
+    Completions(CompletionsArguments),
+    /// Print the manual page, or write those of all commands
+    Man(ManArguments),
 }
 
 /// `sealpost run`
@@ -322,6 +328,57 @@ pub struct ExplainArguments {
     /// One JSON object for programs
     #[arg(long)]
     pub json: bool,
+}
+
+/// `sealpost health`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealpost health /etc/sealpost/gateway.yaml    asks the `admin` address of that file
+  sealpost health --admin 127.0.0.1:9090        needs no file
+  sealpost health --live                        alive is enough; also while it shuts down
+
+It needs no token: the two probes are open. Exit 0 if the answer is yes, otherwise 1.")]
+pub struct HealthArguments {
+    /// The configuration that says where the admin address is
+    #[arg(value_name = "FILE", default_value = "gateway.yaml", conflicts_with = "admin")]
+    pub file: PathBuf,
+    /// The admin address itself, HOST:PORT or http://HOST:PORT
+    #[arg(long, value_name = "ADDR", value_parser = super::values::admin)]
+    pub admin: Option<String>,
+    /// Ask whether it is alive (/healthz) instead of whether it takes deliveries (/readyz)
+    #[arg(long)]
+    pub live: bool,
+    /// How long the answer may take, such as 500ms
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = crate::yaml::duration)]
+    pub timeout: Duration,
+}
+
+/// `sealpost completions`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Where each shell looks for them:
+  sealpost completions bash > ~/.local/share/bash-completion/completions/sealpost
+  sealpost completions zsh > ~/.zfunc/_sealpost              with fpath+=~/.zfunc before compinit
+  sealpost completions fish > ~/.config/fish/completions/sealpost.fish
+  sealpost completions powershell >> $PROFILE
+  sealpost completions elvish >> ~/.config/elvish/rc.elv")]
+pub struct CompletionsArguments {
+    /// The shell
+    #[arg(value_name = "SHELL", value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `sealpost man`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealpost man | man -l -
+  sealpost man --dir /usr/local/share/man/man1     sealpost.1, sealpost-run.1 and so on")]
+pub struct ManArguments {
+    /// Write one page for every command into this folder, which must be there
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -2,9 +2,12 @@
 
 mod args;
 mod check;
+mod completions;
 mod demo;
 mod explain;
+mod health;
 mod known;
+mod man;
 mod output;
 mod problems;
 mod providers;
@@ -47,5 +50,8 @@ fn execute(command: &Command) -> Outcome {
         Command::Send(arguments) => send::execute(arguments),
         Command::Explain(arguments) => explain::execute(arguments),
         Command::Schema => schema::execute(),
+        Command::Health(arguments) => health::execute(arguments),
+        Command::Completions(arguments) => completions::execute(arguments),
+        Command::Man(arguments) => man::execute(arguments),
     }
 }

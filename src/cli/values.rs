@@ -37,9 +37,41 @@ pub(super) fn header(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+/// `HOST:PORT` or `http://HOST:PORT`, as the URL without a slash at its end.
+///
+/// # Errors
+/// What is wrong with the text.
+pub(super) fn admin(text: &str) -> Result<String, String> {
+    let place = text.strip_prefix("http://").unwrap_or(text);
+    let place = place.strip_suffix('/').unwrap_or(place);
+    let whole = place.parse::<http::uri::Authority>().ok().filter(|place| !place.as_str().contains('@'));
+    match whole {
+        Some(place) if place.port_u16().is_some() && !place.host().is_empty() => {
+            Ok(format!("http://{place}"))
+        }
+        _ => Err("write HOST:PORT or http://HOST:PORT, such as 127.0.0.1:9090".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_admin_address_has_a_host_and_a_port() {
+        for (text, url) in [
+            ("127.0.0.1:9090", "http://127.0.0.1:9090"),
+            ("http://[::1]:9090/", "http://[::1]:9090"),
+            ("gateway:9090", "http://gateway:9090"),
+        ] {
+            assert_eq!(admin(text).as_deref(), Ok(url));
+        }
+        for wrong in
+            ["", "127.0.0.1", ":9090", "https://gateway:9090", "http://a:9090/api", "a@b:9090", "a:99999"]
+        {
+            assert!(admin(wrong).is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn a_header_needs_a_name_and_one_line() {

@@ -17,6 +17,7 @@ mod framing;
 mod handover;
 mod handshakes;
 mod headers;
+mod health;
 mod http2;
 mod limits;
 mod paths;
