@@ -9,6 +9,7 @@ use std::process::Command;
 const POLICY: &str = include_str!("../deny.toml");
 const LOCK: &str = include_str!("../Cargo.lock");
 const BENCHMARK_LOCK: &str = include_str!("../benches/peers/Cargo.lock");
+const EXAMPLE_LOCK: &str = include_str!("../examples/rust/Cargo.lock");
 
 #[test]
 fn every_licence_is_on_the_list() {
@@ -24,7 +25,7 @@ fn every_licence_is_on_the_list() {
 #[test]
 fn every_crate_comes_from_crates_io() {
     let registries = list("sources", "allow-registry");
-    for lock in [LOCK, BENCHMARK_LOCK] {
+    for lock in [LOCK, BENCHMARK_LOCK, EXAMPLE_LOCK] {
         let strangers: Vec<_> = lock
             .lines()
             .filter_map(|line| line.strip_prefix("source = "))
@@ -38,7 +39,9 @@ fn every_crate_comes_from_crates_io() {
 
 #[test]
 fn every_crate_has_a_digest_and_only_our_own_package_has_no_source() {
-    for (lock, ours) in [(LOCK, "sealpost"), (BENCHMARK_LOCK, "sealpost-bench")] {
+    for (lock, ours) in
+        [(LOCK, "sealpost"), (BENCHMARK_LOCK, "sealpost-bench"), (EXAMPLE_LOCK, "sealpost-example-receiver")]
+    {
         let without = |key: &str| -> Vec<&str> {
             let key = format!("\n{key} = \"");
             let packages = lock.split("[[package]]\nname = \"").skip(1);
@@ -52,7 +55,11 @@ fn every_crate_has_a_digest_and_only_our_own_package_has_no_source() {
 
 #[test]
 fn no_requirement_is_a_wildcard() {
-    for manifest in [include_str!("../Cargo.toml"), include_str!("../benches/peers/Cargo.toml")] {
+    for manifest in [
+        include_str!("../Cargo.toml"),
+        include_str!("../benches/peers/Cargo.toml"),
+        include_str!("../examples/rust/Cargo.toml"),
+    ] {
         let wild: Vec<_> = manifest
             .lines()
             .skip_while(|line| !line.contains("dependencies]"))

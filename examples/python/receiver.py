@@ -42,8 +42,9 @@ class Receiver(BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 3000
-    print(f"listening on 127.0.0.1:{port}", flush=True)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Receiver)
+    print(f"listening on 127.0.0.1:{server.server_port}", flush=True)
     try:
-        ThreadingHTTPServer(("127.0.0.1", port), Receiver).serve_forever()
+        server.serve_forever()
     except KeyboardInterrupt:
         pass
