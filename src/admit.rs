@@ -188,7 +188,9 @@ impl From<&Rejection> for Reason {
         match rejection {
             Rejection::SignatureMissing { .. } => Self::SignatureMissing,
             Rejection::SignatureMalformed { .. } => Self::SignatureMalformed,
-            Rejection::SignatureMismatch { .. } => Self::SignatureMismatch,
+            Rejection::SignatureMismatch { .. } | Rejection::SecretOutOfTime { .. } => {
+                Self::SignatureMismatch
+            }
             Rejection::TimestampMissing => Self::TimestampMissing,
             Rejection::TimestampMalformed => Self::TimestampMalformed,
             Rejection::TimestampTooOld { .. } => Self::TimestampTooOld,

@@ -168,9 +168,7 @@ impl Reloader {
                         certificate.swap(new);
                     }
                 }
-                for warning in &live.config.warnings {
-                    tracing::warn!(target: "sealpost::config", "{}: {}", warning.path, warning.message);
-                }
+                log_warnings(&live.config);
                 for what in &needs_restart {
                     tracing::warn!(target: "sealpost::config", "{what} changed: this needs a restart");
                 }
@@ -222,6 +220,13 @@ impl Reloader {
             ConfigSource::Text { .. } => None,
         };
         own.into_iter().chain(secrets).chain(tls).collect()
+    }
+}
+
+/// Says what is allowed but deserves a look, that of the time included.
+pub(crate) fn log_warnings(config: &Config) {
+    for warning in config.warnings.iter().chain(&config.warnings_at(clock::now())) {
+        tracing::warn!(target: "sealpost::config", "{}: {}", warning.path, warning.message);
     }
 }
 

@@ -1,8 +1,12 @@
 //! Secret bytes: never printed, overwritten when dropped.
 
+mod lifetime;
+
 use std::fmt;
 
 use zeroize::Zeroizing;
+
+pub use lifetime::{Lifetime, OutOfTime, end, first_moment, shown};
 
 /// The bytes of a secret as the operator stored them, before any decoding a sender asks for.
 ///
@@ -43,6 +47,16 @@ pub struct NamedSecret {
     pub name: String,
     /// The secret.
     pub secret: Secret,
+    /// When it counts.
+    pub lifetime: Lifetime,
+}
+
+impl NamedSecret {
+    /// A secret that always counts.
+    #[must_use]
+    pub fn new(name: impl Into<String>, secret: Secret) -> Self {
+        Self { name: name.into(), secret, lifetime: Lifetime::default() }
+    }
 }
 
 #[cfg(test)]
@@ -51,7 +65,7 @@ mod tests {
 
     #[test]
     fn debug_shows_nothing_of_it() {
-        let secret = NamedSecret { name: "old".into(), secret: Secret::new(b"hunter2".to_vec()) };
+        let secret = NamedSecret::new("old", Secret::new(b"hunter2".to_vec()));
         assert!(!format!("{secret:?}").contains("hunter2"));
     }
 }

@@ -26,10 +26,13 @@ use crate::clock;
 use crate::environment::{self, Told};
 use crate::gateway::{Bound, Certificate, Gateway, Listening, Live, Sockets};
 use crate::metrics::Metrics;
-use crate::reload::{ConfigSource, LoadError, Reloader, Watcher, certificates, load};
+use crate::reload::{ConfigSource, LoadError, Reloader, Watcher, certificates, load, log_warnings};
 
 /// How often the process looks after what no request looks after.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
+
+/// How often it is warned of secrets that are about to end.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// How long the store may take to close.
 const CLOSE: Duration = Duration::from_secs(2);
@@ -209,9 +212,14 @@ fn runtime(threads: Option<usize>) -> Result<Runtime, RunError> {
 /// before their time (their senders' retries would pass).
 async fn keep_house(gateway: Arc<Gateway>) {
     let mut said = 0;
+    let mut since = clock::monotonic();
     loop {
         tokio::time::sleep(HOUSEKEEPING).await;
         gateway.pool.sweep().await;
+        if since.elapsed() >= DAY {
+            since = clock::monotonic();
+            say_what_the_time_says(&gateway);
+        }
         let evictions = gateway.stores.evictions();
         if evictions > said {
             tracing::warn!(
@@ -221,6 +229,13 @@ async fn keep_house(gateway: Arc<Gateway>) {
             );
             said = evictions;
         }
+    }
+}
+
+/// Warns of secrets that ended or are about to; at every load it is said with the other warnings.
+fn say_what_the_time_says(gateway: &Gateway) {
+    for warning in gateway.live().config.warnings_at(clock::now()) {
+        tracing::warn!(target: "sealpost::config", "{}: {}", warning.path, warning.message);
     }
 }
 
@@ -244,9 +259,7 @@ impl Server {
     /// Loads, binds and starts serving; takes over from the process that serves, if one does and it may.
     async fn start(options: &RunOptions) -> Result<Self, RunError> {
         let config = load(&options.config).map_err(RunError::Load)?;
-        for warning in &config.warnings {
-            tracing::warn!(target: "sealpost::config", "{}: {}", warning.path, warning.message);
-        }
+        log_warnings(&config);
         let certificates: Vec<_> = certificates(&config.listen, &options.config)
             .map_err(RunError::Load)?
             .into_iter()

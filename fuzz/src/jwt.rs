@@ -69,7 +69,7 @@ static FORMS: LazyLock<Vec<Form>> = LazyLock::new(|| {
                 if forms.iter().any(|form| form.scheme == scheme && form.shared == shared) {
                     continue;
                 }
-                let named = [NamedSecret { name: String::new(), secret: Secret::new(stored.clone()) }];
+                let named = [NamedSecret::new("", Secret::new(stored.clone()))];
                 // A sender whose forms take keys of several kinds brings one of them.
                 let Ok(keys) = scheme.prepare(&named) else { continue };
                 let genuine = genuine.map(str::to_owned);

@@ -201,7 +201,7 @@ pub fn run(data: &[u8]) {
     let (Ok(value), Ok(text)) = (HeaderValue::from_bytes(&text), std::str::from_utf8(&text)) else { return };
     let scheme = scheme(form);
     let named =
-        SECRETS.map(|secret| NamedSecret { name: String::new(), secret: Secret::new(secret.to_vec()) });
+        SECRETS.map(|secret| NamedSecret::new("", Secret::new(secret.to_vec())));
     let keys = scheme.prepare(&named).expect("the secrets are keys");
     let headers: HeaderMap = [("x-signature".parse().expect("a name"), value)].into_iter().collect();
     let head = Head { method: "POST", target: "/", origin: None, headers: &headers };

@@ -33,6 +33,7 @@ static TABLE: LazyLock<RouteTable> = LazyLock::new(|| {
             key_source: None,
             key_token: None,
             secret_names: Vec::new(),
+            secret_lifetimes: Vec::new(),
             upstream: upstream.parse().expect("an upstream"),
             tolerance: None,
             dedupe: None,

@@ -164,7 +164,7 @@ impl<'d> Delivery<'d> {
     }
 
     fn verify(&self, scheme: &Scheme, signature: &str) -> Result<Verified, Rejection> {
-        let named = [NamedSecret { name: String::new(), secret: Secret::new(SECRET.to_vec()) }];
+        let named = [NamedSecret::new("", Secret::new(SECRET.to_vec()))];
         let keys = scheme.prepare(&named).expect("the secret is a key");
         let mut headers = self.headers.clone();
         let value = HeaderValue::from_str(signature);

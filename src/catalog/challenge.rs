@@ -1,8 +1,10 @@
 //! Handshakes: what a sender asks before or between deliveries, and the answer that satisfies it.
 
+use smallvec::SmallVec;
 use subtle::ConstantTimeEq;
 
-use crate::secret::Secret;
+use crate::secret::{NamedSecret, Secret};
+use crate::time::UnixTime;
 use crate::verify::{self, EventSpec, Head, Keys, Locator, Question, Rejection, Scheme, Verified};
 
 use super::answer::AnswerTemplate;
@@ -84,7 +86,7 @@ pub struct ChallengeAnswer {
 /// any other request, unless the sender expects a refusal.
 ///
 /// A MAC in the answer is made with the secret that verified the question; an unsigned one gets that of the first
-/// secret, which is the newest while they are rotated.
+/// secret, which is the newest while they are rotated. Secrets and tokens outside their time at `now` do not count.
 #[must_use]
 pub fn challenge(
     provider: &Provider,
@@ -92,8 +94,11 @@ pub fn challenge(
     body: Option<&[u8]>,
     matched: Option<usize>,
     keys: &Keys,
-    verify_tokens: &[Secret],
+    verify_tokens: &[NamedSecret],
+    now: UnixTime,
 ) -> Option<ChallengeAnswer> {
+    let in_time = verify_tokens.iter().filter(|token| token.lifetime.check(now).is_ok());
+    let tokens: SmallVec<[&Secret; 2]> = in_time.map(|token| &token.secret).collect();
     provider
         .challenges
         .iter()
@@ -107,7 +112,8 @@ pub fn challenge(
                 keys: Some(keys),
                 matched,
                 ask: challenge.ask,
-                tokens: verify_tokens,
+                tokens: &tokens,
+                newest: keys.first(now),
             };
             challenge.answer_to(&request)
         })
@@ -130,6 +136,7 @@ impl Provider {
             matched: None,
             ask: None,
             tokens: &[],
+            newest: None,
         };
         self.challenges.iter().any(|challenge| {
             let mut in_head = challenge.when.iter().filter(|(at, _)| !stands_in_body(at));
@@ -195,7 +202,9 @@ pub(super) struct Request<'r> {
     keys: Option<&'r Keys>,
     matched: Option<usize>,
     ask: Option<Question>,
-    tokens: &'r [Secret],
+    tokens: &'r [&'r Secret],
+    /// The secret with which an unsigned question is answered.
+    newest: Option<usize>,
 }
 
 impl Request<'_> {
@@ -224,7 +233,7 @@ impl Request<'_> {
         let text = self.echo(at)?;
         let secret = match (self.matched, self.ask) {
             (Some(matched), _) => matched,
-            (None, Some(question)) if question.allows(text.as_bytes()) => 0,
+            (None, Some(question)) if question.allows(text.as_bytes()) => self.newest?,
             (None, _) => return None,
         };
         self.keys?.mac(secret, text.as_bytes())
@@ -232,7 +241,7 @@ impl Request<'_> {
 
     /// The route's first token.
     pub(super) fn token(&self) -> Option<&[u8]> {
-        self.tokens.first().map(Secret::expose).filter(|token| !token.is_empty())
+        self.tokens.first().map(|token| token.expose()).filter(|token| !token.is_empty())
     }
 
     /// The URL under which the sender knows the route, without a query.
@@ -257,7 +266,7 @@ impl Request<'_> {
     /// Compares with every token, in a time that tells nothing of them but their lengths.
     fn token_fits(&self, at: &Locator) -> bool {
         let Some(found) = self.text(at) else { return false };
-        let fits = |token: &Secret| !token.is_empty() && bool::from(token.expose().ct_eq(found.as_bytes()));
+        let fits = |token: &&Secret| !token.is_empty() && bool::from(token.expose().ct_eq(found.as_bytes()));
         self.tokens.iter().fold(false, |any, token| any | fits(token))
     }
 }

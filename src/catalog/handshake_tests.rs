@@ -48,14 +48,22 @@ impl Ask<'_> {
         let headers = self.headers();
         let (method, target) = self.line.split_once(' ').unwrap();
         let head = Head { method, target, origin: Some("https://hooks.example.com"), headers: &headers };
-        let tokens = [Secret::new(b"verify-me".to_vec())];
+        let tokens = [NamedSecret::new("0", Secret::new(b"verify-me".to_vec()))];
         let body = with_body.then_some(self.body.as_bytes());
-        challenge(provider, &head, body, None, &keys(provider, &["new", "old"]), &tokens)
+        challenge(
+            provider,
+            &head,
+            body,
+            None,
+            &keys(provider, &["new", "old"]),
+            &tokens,
+            UnixTime::from_millis(0),
+        )
     }
 }
 
 fn keys(provider: &Provider, secrets: &[&str]) -> Keys {
-    let named = |secret: &&str| NamedSecret { name: (*secret).into(), secret: Secret::new((*secret).into()) };
+    let named = |secret: &&str| NamedSecret::new(*secret, Secret::new((*secret).into()));
     provider.scheme.prepare(&secrets.iter().map(named).collect::<Vec<_>>()).unwrap()
 }
 
@@ -228,7 +236,10 @@ fn a_header_that_is_repeated_is_not_absent() {
     headers.append("x-sig", "a".parse().unwrap());
     headers.append("x-sig", "b".parse().unwrap());
     let head = Head { method: "POST", target: "/", origin: None, headers: &headers };
-    assert_eq!(challenge(&ping, &head, Some(b""), None, &keys(&ping, &["new"]), &[]), None);
+    assert_eq!(
+        challenge(&ping, &head, Some(b""), None, &keys(&ping, &["new"]), &[], UnixTime::from_millis(0)),
+        None
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Runs vectors: each as written, and from every accepted one the refusals that any scheme owes.
 
 use crate::secret::{NamedSecret, Secret};
+use crate::time::UnixTime;
 use crate::verify::{self, Head, Keys, Verified};
 
 use super::challenge::challenge;
@@ -126,9 +127,8 @@ impl<'p> Trial<'p> {
 
     fn keys(&self) -> Result<Keys, Refused> {
         let named = self.secrets.iter().enumerate();
-        let named: Vec<_> = named
-            .map(|(index, secret)| NamedSecret { name: index.to_string(), secret: secret.clone() })
-            .collect();
+        let named: Vec<_> =
+            named.map(|(index, secret)| NamedSecret::new(index.to_string(), secret.clone())).collect();
         self.provider.scheme.prepare(&named).map_err(|errors| Refused {
             word: "key",
             facts: errors
@@ -141,8 +141,16 @@ impl<'p> Trial<'p> {
 
     fn challenge(&self, matched: Option<usize>, token: Option<&Secret>) -> Option<super::ChallengeAnswer> {
         let keys = self.keys().ok()?;
-        let tokens = [token.unwrap_or(&self.delivery.secret).clone()];
-        challenge(self.provider, &self.head(), Some(&self.delivery.body), matched, &keys, &tokens)
+        let tokens = [NamedSecret::new("token", token.unwrap_or(&self.delivery.secret).clone())];
+        challenge(
+            self.provider,
+            &self.head(),
+            Some(&self.delivery.body),
+            matched,
+            &keys,
+            &tokens,
+            UnixTime::from_millis(0),
+        )
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::yaml::{self, Problems};
 
 use crate::secret::{NamedSecret, Secret};
+use crate::time::UnixTime;
 use crate::verify::{Head, Keys};
 
 use super::{ChallengeAnswer, LONGEST_ECHO, Provider, Vectors, builtin, challenge, find, names, run_vectors};
@@ -148,12 +149,21 @@ fn asked(
 ) -> Option<ChallengeAnswer> {
     let headers = http::HeaderMap::new();
     let head = Head { method, target, origin: None, headers: &headers };
-    let tokens: Vec<_> = tokens.iter().map(|token| Secret::new(token.as_bytes().to_vec())).collect();
-    challenge(provider, &head, Some(body.as_bytes()), matched, &keys(provider, &["old", "new"]), &tokens)
+    let tokens: Vec<_> =
+        tokens.iter().map(|token| NamedSecret::new("0", Secret::new(token.as_bytes().to_vec()))).collect();
+    challenge(
+        provider,
+        &head,
+        Some(body.as_bytes()),
+        matched,
+        &keys(provider, &["old", "new"]),
+        &tokens,
+        UnixTime::from_millis(0),
+    )
 }
 
 fn keys(provider: &Provider, secrets: &[&str]) -> Keys {
-    let named = |secret: &&str| NamedSecret { name: (*secret).into(), secret: Secret::new((*secret).into()) };
+    let named = |secret: &&str| NamedSecret::new(*secret, Secret::new((*secret).into()));
     provider.scheme.prepare(&secrets.iter().map(named).collect::<Vec<_>>()).unwrap()
 }
 
@@ -278,7 +288,7 @@ fn every_sender_whose_key_can_sign_can_be_signed_for() {
                 let origin = vector.origin_url.as_deref();
                 let target = signed.url.strip_prefix(origin.unwrap_or_default()).unwrap();
                 let head = Head { method: &vector.method, target, origin, headers: &headers };
-                let named = NamedSecret { name: "0".into(), secret: vector.secret.clone() };
+                let named = NamedSecret::new("0", vector.secret.clone());
                 let keys = provider.scheme.prepare(&[named]).unwrap();
                 crate::verify::verify(
                     &provider.scheme,
@@ -309,7 +319,7 @@ fn a_digit_moved_between_mailguns_time_and_token_makes_no_other_event() {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"secret").unwrap();
     mac.update(b"1773829800aa11");
     let signature = hex::encode(mac.finalize().into_bytes());
-    let named = NamedSecret { name: "0".into(), secret: Secret::new(b"secret".to_vec()) };
+    let named = NamedSecret::new("0", Secret::new(b"secret".to_vec()));
     let keys = mailgun.scheme.prepare(&[named]).unwrap();
     let headers = http::HeaderMap::new();
     let head = Head { method: "POST", target: "/", origin: None, headers: &headers };

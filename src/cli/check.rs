@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::clock;
 use crate::config::{self, Config};
 use crate::environment::Environment;
 use crate::routes::{Mode, Route};
@@ -19,8 +20,13 @@ pub(super) fn execute(arguments: &CheckArguments) -> Outcome {
     let text = known::read_text(&arguments.file)?;
     let folder = arguments.file.parent().unwrap_or(Path::new(""));
     match config::load(&text, &Environment::new(folder)) {
-        Ok(config) if arguments.json => print_json(&as_json(&config)),
-        Ok(config) => print(&show(&config, &file, &text)),
+        Ok(mut config) => {
+            config.warnings.extend(config.warnings_at(clock::now()));
+            match arguments.json {
+                true => print_json(&as_json(&config)),
+                false => print(&show(&config, &file, &text)),
+            }
+        }
         Err(found) => {
             let found = found.sorted();
             if arguments.json {

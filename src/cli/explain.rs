@@ -107,10 +107,7 @@ fn other_secrets(known: &Known, route: Option<&KnownRoute>) -> Vec<NamedSecret> 
     others
         .flat_map(|other| {
             let name = |secret: &NamedSecret| format!("secret `{}` of route `{}`", secret.name, other.name);
-            other
-                .secrets
-                .iter()
-                .map(move |named| NamedSecret { name: name(named), secret: named.secret.clone() })
+            other.secrets.iter().map(move |named| NamedSecret::new(name(named), named.secret.clone()))
         })
         .collect()
 }

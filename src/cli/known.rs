@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::catalog::{self, Provider, SettingError};
 use crate::config::{Reference, Source};
 use crate::environment::Environment;
-use crate::secret::{NamedSecret, Secret};
+use crate::secret::{self, Lifetime, NamedSecret, Secret};
 use crate::time::Tolerance;
 use crate::yaml::{self, Node, Problems, Value};
 
@@ -109,7 +109,7 @@ pub(super) fn with_settings(provider: &Provider, settings: &[(String, String)]) 
 /// Reads one secret named on the command line; its name is its reference.
 pub(super) fn secret(reference: &Reference) -> Result<NamedSecret, Failure> {
     let secret = Environment::new(Path::new("")).read(reference).map_err(Failure::Failed)?;
-    Ok(NamedSecret { name: reference.to_string(), secret })
+    Ok(NamedSecret::new(reference.to_string(), secret))
 }
 
 fn own_providers(root: &Node, problems: &mut Problems) -> Vec<Arc<Provider>> {
@@ -128,7 +128,7 @@ fn route(node: &Node, environment: &Environment) -> Option<KnownRoute> {
         let Some(reference) = reference(item) else { continue };
         let name = item.get("name").and_then(Node::as_text).map_or_else(|| index.to_string(), str::to_owned);
         match environment.read(&reference) {
-            Ok(secret) => secrets.push(NamedSecret { name, secret }),
+            Ok(secret) => secrets.push(NamedSecret { name, secret, lifetime: lifetime(item) }),
             Err(why) => unreadable.push(why),
         }
     }
@@ -141,6 +141,15 @@ fn route(node: &Node, environment: &Environment) -> Option<KnownRoute> {
         public_url: node.get("public_url").and_then(Node::as_text).map(str::to_owned),
         settings: node.get("settings").map(settings).unwrap_or_default(),
     })
+}
+
+/// When a secret counts; an end that cannot be read is none.
+fn lifetime(node: &Node) -> Lifetime {
+    let text = |key| node.get(key).and_then(Node::as_text);
+    Lifetime {
+        from: text("not_before").and_then(|text| secret::first_moment(text).ok()),
+        until: text("not_after").and_then(|text| secret::end(text).ok()),
+    }
 }
 
 fn settings(node: &Node) -> Vec<(String, String)> {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::expiry::RouteExpiry;
 use super::provider::Providers;
 use super::secrets::Secrets;
 use super::warnings::{self, Seen};
@@ -14,6 +15,7 @@ use crate::yaml::{self, Cursor, Fields, Place, Problems};
 pub(super) struct Shared<'s> {
     pub(super) secrets: Secrets<'s>,
     pub(super) warnings: Problems,
+    pub(super) expiries: Vec<RouteExpiry>,
     pub(super) seen: Seen,
     /// The largest body where a route says nothing else.
     pub(super) body: u64,
@@ -63,6 +65,7 @@ pub fn load(text: &str, source: &dyn Source) -> Result<Config, Problems> {
     let mut shared = Shared {
         secrets: Secrets::new(source),
         warnings: Problems::new(),
+        expiries: Vec::new(),
         seen: Seen::default(),
         body: 0,
         buffered: 0,
@@ -76,6 +79,7 @@ pub fn load(text: &str, source: &dyn Source) -> Result<Config, Problems> {
     let hash = shared.secrets.hash(text);
     Ok(Config {
         warnings: shared.warnings.sorted().into_vec(),
+        expiries: shared.expiries,
         hash,
         references: shared.secrets.into_references(),
         ..config
@@ -107,6 +111,7 @@ fn file(mut fields: Fields<'_, '_>, shared: &mut Shared<'_>) -> Option<Config> {
         trusted_proxies,
         routes: routes?,
         warnings: Vec::new(),
+        expiries: Vec::new(),
         hash: String::new(),
         references: Vec::new(),
     })

@@ -4,6 +4,7 @@
 //! and watching them, stays the caller's business; what to watch is in [`Config::references`].
 
 mod dedupe;
+mod expiry;
 mod keys;
 mod limits;
 mod listen;
@@ -52,6 +53,8 @@ pub struct Config {
     pub routes: RouteTable,
     /// What is allowed but deserves a look, by place.
     pub warnings: Vec<Problem>,
+    /// The secrets that count for a time only, by route.
+    pub(crate) expiries: Vec<expiry::RouteExpiry>,
     /// Sixteen hex digits that change when the file or anything it refers to changes.
     pub hash: String,
     /// Every variable and file it depends on, each once: when one of them changes, this configuration is stale.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::load::Shared;
 use super::secrets::{Listed, is_name};
-use super::{keys, limits, policy, warnings};
+use super::{expiry, keys, limits, policy, warnings};
 use crate::catalog::{Provider, defaults};
 use crate::routes::{Host, Mode, PathPattern, Route, Upstream};
-use crate::secret::{NamedSecret, Secret};
+use crate::secret::NamedSecret;
 use crate::verify::{Keys, Scheme};
 use crate::yaml::{Cursor, Fields, Place, Problems};
 
@@ -113,6 +113,7 @@ pub(super) fn read<'n>(at: &Cursor<'n>, shared: &mut Shared<'_>, problems: &mut 
             } else {
                 secrets.iter().map(|listed| listed.named.name.clone()).collect()
             },
+            secret_lifetimes: secrets.iter().map(|listed| listed.named.lifetime).collect(),
             upstream: upstream?,
             tolerance,
             dedupe,
@@ -124,6 +125,7 @@ pub(super) fn read<'n>(at: &Cursor<'n>, shared: &mut Shared<'_>, problems: &mut 
             verify_tokens,
         };
         warnings::route(&route, &secrets, at, shared);
+        shared.expiries.extend(expiry::of(&route.name, &secrets, at));
         Some(route)
     })();
     read
@@ -312,7 +314,7 @@ fn verify_tokens(
     secrets: &[Listed<'_>],
     at: &Cursor<'_>,
     shared: &mut Shared<'_>,
-) -> Vec<Secret> {
+) -> Vec<NamedSecret> {
     let asks = provider.is_some_and(Provider::asks_for_token);
     let needs_own = provider.is_some_and(Provider::answers_with_token);
     let Some(cursor) = fields.optional("verify_token") else {
@@ -322,13 +324,14 @@ fn verify_tokens(
             at.report(&mut shared.warnings, message);
             return Vec::new();
         }
-        return secrets.iter().filter(|_| asks).map(|listed| listed.named.secret.clone()).collect();
+        return secrets.iter().filter(|_| asks).map(|listed| listed.named.clone()).collect();
     };
     if !asks && !needs_own {
         let message = "this provider has no handshake that presents a token, so this one is never asked for";
         cursor.report(&mut shared.warnings, message);
     }
-    shared.secrets.value(&cursor, fields.problems()).into_iter().collect()
+    let token = shared.secrets.value(&cursor, fields.problems());
+    token.map(|token| NamedSecret::new("verify_token", token)).into_iter().collect()
 }
 
 /// A required text of a type that says itself what is wrong with it.

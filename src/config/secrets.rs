@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 
 use super::{Reference, Source};
-use crate::secret::{NamedSecret, Secret};
+use crate::secret::{self, Lifetime, NamedSecret, Secret};
+use crate::time::UnixTime;
 use crate::yaml::{Cursor, Entry, Problems, Value, closest};
 
 /// A secret shorter than this can be guessed offline from one delivery.
@@ -68,22 +69,24 @@ impl<'s> Secrets<'s> {
 
     /// A single secret: `env:NAME`, `file:PATH`, or a mapping with `env`, `file` or `insecure`.
     pub(super) fn value(&mut self, cursor: &Cursor<'_>, problems: &mut Problems) -> Option<Secret> {
-        let (reference, _) = written(cursor, false, problems)?;
-        self.fetch(&reference, cursor, problems)
+        let written = written(cursor, false, problems)?;
+        self.fetch(&written.reference, cursor, problems)
     }
 
     /// A route's `secrets`. Those with a problem are reported and left out.
     pub(super) fn list<'n>(&mut self, cursor: &Cursor<'n>, problems: &mut Problems) -> Vec<Listed<'n>> {
         let mut listed: Vec<Listed<'n>> = Vec::new();
         for (index, item) in cursor.items(problems).unwrap_or_default().into_iter().enumerate() {
-            let Some((reference, name)) = written(&item, true, problems) else { continue };
+            let Some(Written { reference, name, lifetime }) = written(&item, true, problems) else {
+                continue;
+            };
             let name = name.map_or_else(|| index.to_string(), str::to_owned);
             if listed.iter().any(|other| other.named.name == name) {
                 item.report(problems, format!("another secret of this route is called `{name}` already"));
             }
             let Some(secret) = self.fetch(&reference, &item, problems) else { continue };
             let insecure = matches!(reference, Reference::Insecure(_));
-            listed.push(Listed { named: NamedSecret { name, secret }, cursor: item, insecure });
+            listed.push(Listed { named: NamedSecret { name, secret, lifetime }, cursor: item, insecure });
         }
         listed
     }
@@ -106,19 +109,22 @@ impl<'s> Secrets<'s> {
     }
 }
 
-/// What stands at one place of the file: a reference, and its name if it may have one. Never repeats a text.
-fn written<'n>(
-    cursor: &Cursor<'n>,
-    may_have_name: bool,
-    problems: &mut Problems,
-) -> Option<(Reference, Option<&'n str>)> {
+/// What stands at one place of the file: a reference, and its name and its time if it may have them.
+struct Written<'n> {
+    reference: Reference,
+    name: Option<&'n str>,
+    lifetime: Lifetime,
+}
+
+/// Reads one place. Never repeats a text.
+fn written<'n>(cursor: &Cursor<'n>, may_have_name: bool, problems: &mut Problems) -> Option<Written<'n>> {
     match &cursor.node.value {
         Value::Scalar { text, .. } => {
             let reference = text.parse::<Reference>();
             reference
                 .map_err(|message| cursor.report(problems, literal(&message)))
                 .ok()
-                .map(|read| (read, None))
+                .map(|reference| Written { reference, name: None, lifetime: Lifetime::default() })
         }
         Value::Map(entries) => mapping(cursor, entries, may_have_name, problems),
         _ => {
@@ -133,9 +139,10 @@ fn mapping<'n>(
     entries: &'n [Entry],
     may_have_name: bool,
     problems: &mut Problems,
-) -> Option<(Reference, Option<&'n str>)> {
+) -> Option<Written<'n>> {
     let mut found: Vec<Option<Reference>> = Vec::new();
     let mut name = Some(None);
+    let (mut from, mut until) = (None, None);
     for entry in entries {
         let at = cursor.key(entry);
         match entry.key.as_str() {
@@ -145,10 +152,12 @@ fn mapping<'n>(
             "name" if may_have_name => {
                 name = at.text(problems).filter(|text| is_name(text, &at, problems)).map(Some);
             }
+            "not_before" if may_have_name => from = moment(&at, secret::first_moment, problems),
+            "not_after" if may_have_name => until = moment(&at, secret::end, problems),
             // Not even the key is repeated: a secret with a colon in it is read as one.
             key => {
                 let known: &[&str] = if may_have_name {
-                    &["env", "file", "insecure", "name"]
+                    &["env", "file", "insecure", "name", "not_before", "not_after"]
                 } else {
                     &["env", "file", "insecure"]
                 };
@@ -163,8 +172,20 @@ fn mapping<'n>(
     if found.len() != 1 {
         cursor.report(problems, "write exactly one of `env`, `file` and `insecure`");
     }
+    if from.zip(until).is_some_and(|(from, until)| until <= from) {
+        cursor
+            .report(problems, "`not_after` is not later than `not_before`, so this secret would never count");
+    }
     let reference = found.pop().flatten().filter(|_| found.is_empty())?;
-    name.map(|name| (reference, name))
+    name.map(|name| Written { reference, name, lifetime: Lifetime { from, until } })
+}
+
+fn moment(
+    at: &Cursor<'_>,
+    moment: fn(&str) -> Result<UnixTime, String>,
+    problems: &mut Problems,
+) -> Option<UnixTime> {
+    moment(at.text(problems)?).map_err(|message| at.report(problems, message)).ok()
 }
 
 fn read(

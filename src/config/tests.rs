@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Config, Reference, Source, StoreKind, load};
 use crate::routes::{Found, Mode, OnStoreError};
-use crate::secret::Secret;
+use crate::secret::{Secret, first_moment, shown};
 use crate::verify::Locator;
 
 /// Variables and files of a pretended machine, by their reference's text.
@@ -516,7 +516,10 @@ fn a_handshakes_token_is_the_routes_own_or_else_its_secret() {
     let tokens = |keys: &str| {
         let config = loaded(&bare_route(keys));
         let tokens = config.routes.named("r").unwrap().verify_tokens.clone();
-        tokens.iter().map(|token| String::from_utf8(token.expose().to_vec()).unwrap()).collect::<Vec<_>>()
+        tokens
+            .iter()
+            .map(|token| String::from_utf8(token.secret.expose().to_vec()).unwrap())
+            .collect::<Vec<_>>()
     };
     let (a, b) = ("a-secret-of-more-than-16-bytes", "b-secret-of-more-than-16-bytes");
     assert_eq!(tokens("provider: whatsapp-meta, secrets: [env:A], verify_token: env:B"), [b]);
@@ -568,4 +571,62 @@ fn ten_thousand_routes_with_their_own_providers_load_in_linear_time() {
         assert_eq!(route.name, format!("route-{n}"));
     }
     println!("10,000 look-ups: {:?}", start.elapsed());
+}
+
+#[test]
+fn a_secret_may_count_for_a_time_only() {
+    let file = |secrets: &str| bare_route(&format!("provider: bella-baxter, secrets: [{secrets}]"));
+    let config = loaded(&file(
+        "{ env: A, name: new, not_before: 2026-03-01 }, { env: B, name: old, not_after: 2026-03-08 }",
+    ));
+    let route = config.routes.named("r").unwrap();
+    let ends = route.secret_lifetimes.iter().map(|life| (life.from.map(shown), life.until.map(shown)));
+    assert_eq!(
+        ends.collect::<Vec<_>>(),
+        [(Some("2026-03-01T00:00:00Z".into()), None), (None, Some("2026-03-09T00:00:00Z".into()))]
+    );
+    let said = |now: &str| -> Vec<String> {
+        let now = first_moment(now).unwrap();
+        config.warnings_at(now).iter().map(|warning| warning.render("f")).collect()
+    };
+    assert_eq!(
+        said("2026-02-28"),
+        [
+            "f:3:106 routes[0].secrets[0]: the time of the secret `new` begins on 2026-03-01T00:00:00Z: it verifies nothing until then"
+        ]
+    );
+    assert_eq!(said("2026-03-01T23:59:59Z"), [""; 0]);
+    assert_eq!(
+        said("2026-03-02"),
+        [
+            "f:3:153 routes[0].secrets[1]: the time of the secret `old` ends on 2026-03-09T00:00:00Z (7 days left)"
+        ]
+    );
+    let ended = said("2026-03-09").concat();
+    assert!(
+        ended.contains("`old` ended on 2026-03-09T00:00:00Z") && !ended.contains("no secret of"),
+        "{ended}"
+    );
+    assert!(config.warnings.is_empty(), "what a clock changes is said apart: {:?}", config.warnings);
+
+    let only = loaded(&file("{ env: A, not_after: \"2026-03-08T12:00:00+01:00\" }"));
+    let ended = only.warnings_at(first_moment("2026-03-08T11:00:00Z").unwrap());
+    assert!(ended.iter().any(|warning| warning.message.contains("no secret of route `r`")), "{ended:?}");
+}
+
+#[test]
+fn a_time_in_which_a_secret_never_counts_is_refused() {
+    let file = |times: &str| bare_route(&format!("provider: bella-baxter, secrets: [{{ env: A, {times} }}]"));
+    let never = "`not_after` is not later than `not_before`";
+    for (times, expected) in [
+        ("not_before: 2026-03-02, not_after: 2026-03-01", never),
+        ("not_before: \"2026-03-01T00:00:00Z\", not_after: \"2026-03-01T00:00:00Z\"", never),
+        ("not_after: 2026-02-30", "write a time with its offset"),
+        ("not_after: \"2026-03-01T00:00:00\"", "write a time with its offset"),
+        ("not_afer: 2026-03-01", "did you mean `not_after`?"),
+    ] {
+        let said = refused(&file(times));
+        assert!(said.contains(expected), "{times}: {said}");
+    }
+    loaded(&file("not_before: 2026-03-01, not_after: 2026-03-01"));
 }

@@ -87,7 +87,7 @@ impl<'q> Attempt<'q> {
             .iter()
             .filter_map(|named| {
                 let secret = Secret::new(change(named.secret.expose())?);
-                (!secret.is_empty()).then(|| NamedSecret { name: named.name.clone(), secret })
+                (!secret.is_empty()).then(|| NamedSecret { secret, ..named.clone() })
             })
             .collect();
         (!changed.is_empty()).then(|| Self { secrets: Cow::Owned(changed), ..self.clone() })

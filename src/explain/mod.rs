@@ -25,7 +25,7 @@ mod url;
 
 use serde::Serialize;
 
-use crate::secret::NamedSecret;
+use crate::secret::{NamedSecret, OutOfTime, shown};
 use crate::time::{Tolerance, UnixTime};
 use crate::verify::{Head, Rejection, Scheme};
 
@@ -120,18 +120,25 @@ pub fn explain(question: &Question<'_>) -> Explanation {
         }
         Err(rejection) => rejection,
     };
+    if let Some(mistake) = rejection.out_of_time() {
+        return Explanation { likely: vec![mistake], ..refused(&rejection, facts) };
+    }
     let mut found = search::search(question, attempt, rejection.is_about_time());
     if found.mistakes.iter().all(|mistake| !mistake.proven) {
         found.mistakes.extend(suspicion::suspicions(question));
     }
+    Explanation { likely: found.mistakes, together: found.together, ..refused(&rejection, facts) }
+}
+
+fn refused(rejection: &Refused, facts: Vec<Fact>) -> Explanation {
     Explanation {
         verified: false,
         reason: rejection.word(),
         detail: rejection.to_string(),
         secret: None,
         facts,
-        likely: found.mistakes,
-        together: found.together,
+        likely: Vec::new(),
+        together: false,
     }
 }
 
@@ -150,6 +157,29 @@ impl Refused {
             Self::Rejected(rejection) => rejection.word(),
             Self::Unusable(_) => "secret_unusable",
         }
+    }
+
+    /// The mistake, if the signature is right and only its secret does not count at the time. Nothing needs to be tried then.
+    fn out_of_time(&self) -> Option<Mistake> {
+        let Self::Rejected(Rejection::SecretOutOfTime { name, when }) = self else { return None };
+        let (mistake, advice) = match when {
+            OutOfTime::After(end) => (
+                "secret_ended",
+                format!(
+                    "the sender still signs with `{name}`, which counted until {}: make it sign with the new secret, or move \
+                     the old one's `not_after`",
+                    shown(*end)
+                ),
+            ),
+            OutOfTime::Before(begin) => (
+                "secret_not_begun",
+                format!(
+                    "the sender signs with `{name}` already, which counts from {} on: move its `not_before`",
+                    shown(*begin)
+                ),
+            ),
+        };
+        Some(Mistake { mistake, advice, proven: true })
     }
 
     fn is_about_time(&self) -> bool {

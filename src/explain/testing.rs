@@ -84,7 +84,7 @@ impl Case {
     }
 
     pub(super) fn other_secret(mut self, name: &str, secret: &[u8]) -> Self {
-        self.other_secrets.push(NamedSecret { name: name.into(), secret: Secret::new(secret.to_vec()) });
+        self.other_secrets.push(NamedSecret::new(name, Secret::new(secret.to_vec())));
         self
     }
 
@@ -153,7 +153,7 @@ impl Case {
         let others: Vec<_> = self.others.iter().map(|(name, scheme)| Sender { name, scheme }).collect();
         let explanation = explain(&Question {
             sender: Sender { name: "case", scheme: &scheme },
-            secrets: &[NamedSecret { name: "env:SECRET".into(), secret: Secret::new(self.secret.clone()) }],
+            secrets: &[NamedSecret::new("env:SECRET", Secret::new(self.secret.clone()))],
             head: Head { method: "POST", target: self.target, origin: self.origin, headers: &headers },
             body: &self.body,
             tolerance: Some(Tolerance { past: Duration::from_secs(300), future: Duration::from_secs(60) }),

@@ -39,6 +39,7 @@ impl Exchange {
             verified.map(Verified::secret_index),
             &route.keys,
             &route.verify_tokens,
+            clock::now(),
         );
         match answer {
             Some(answer) => {

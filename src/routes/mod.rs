@@ -20,7 +20,7 @@ pub use target::{TargetProblem, path_problem};
 pub use upstream::{Upstream, UpstreamAddress};
 
 use crate::catalog::{KeySource, Provider};
-use crate::secret::Secret;
+use crate::secret::{Lifetime, NamedSecret, Secret};
 use crate::time::Tolerance;
 use crate::verify::{Keys, Locator};
 
@@ -49,6 +49,8 @@ pub struct Route {
     pub key_token: Option<Secret>,
     /// The secrets' names in the order of `keys`: the operator's own, otherwise `0`, `1`, ….
     pub secret_names: Vec<String>,
+    /// When each of them counts; none for a key that is fetched.
+    pub secret_lifetimes: Vec<Lifetime>,
     /// Where verified requests go.
     pub upstream: Upstream,
     /// The window for a signed send time; `None` when the sender signs none or the operator wrote `off`.
@@ -66,7 +68,7 @@ pub struct Route {
     /// Scheme, host and port the sender was given, for senders that sign their URL. `None`: taken from the request.
     pub public_url: Option<String>,
     /// What the sender's GET handshake has to present, any of them (`hub.verify_token` of Meta and others).
-    pub verify_tokens: Vec<Secret>,
+    pub verify_tokens: Vec<NamedSecret>,
 }
 
 /// How repeated events of a route are recognised.

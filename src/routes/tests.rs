@@ -18,6 +18,7 @@ fn route(name: &str, host: &str, path: &str, upstream: &str) -> Route {
         provider: None,
         keys: Scheme { alternatives: Vec::new() }.prepare(&[]).unwrap(),
         secret_names: Vec::new(),
+        secret_lifetimes: Vec::new(),
         upstream: upstream.parse().unwrap(),
         tolerance: None,
         dedupe: None,

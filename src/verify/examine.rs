@@ -32,9 +32,7 @@ impl<'s> Verification<'s> {
         }
         let token = Token::read(form, signature::read_token(signature, text)?)?;
         let verdict = Verdict::new(1, 0, token.matches(form, self.keys, self.now));
-        if verdict.matched().is_none() {
-            return Err(Rejection::SignatureMismatch { signatures: 1, secrets: self.keys.len() });
-        }
+        self.decide(&verdict)?;
         let time = self.alternative.timestamp.as_ref();
         let claims = claims::check(&token.claims()?, form, time, self.tolerance, self.now, head)?;
         Ok(Work::Decided { verdict, timestamp: claims.timestamp, body: claims.body })
@@ -53,10 +51,12 @@ impl<'s> Verification<'s> {
         for (index, signature) in signatures.iter().enumerate() {
             let verdict = Verdict::new(signatures.len(), index, signature.matches(self.keys).into_iter());
             let time = signature.check_time(self.alternative, self.tolerance, self.now);
-            match (verdict.matched(), time) {
-                (Some(_), Ok(timestamp)) => right = right.or(Some((verdict, timestamp))),
-                (Some(_), Err(rejection)) => failure = rejection,
-                (None, _) => {}
+            match (self.decide(&verdict), time) {
+                (Ok(_), Ok(timestamp)) => right = right.or(Some((verdict, timestamp))),
+                (Ok(_), Err(rejection)) | (Err(rejection @ Rejection::SecretOutOfTime { .. }), _) => {
+                    failure = rejection;
+                }
+                (Err(_), _) => {}
             }
         }
         let (verdict, timestamp) = right.ok_or(failure)?;

@@ -9,10 +9,12 @@ use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use crate::secret::{NamedSecret, Secret};
+use crate::time::UnixTime;
 
 use super::encoding::BASE64;
 use super::jose_form::JwtAlgorithm;
 use super::jose_keys;
+use super::lives::Lives;
 use super::mac::{self, Sink, State, sha256};
 use super::public_key::{PublicKey, Use};
 use super::read_key;
@@ -24,6 +26,8 @@ pub struct Keys {
     secrets: usize,
     /// For every form of the scheme, for every secret.
     forms: Vec<Vec<Key>>,
+    /// When each of them counts.
+    lives: Lives,
 }
 
 /// Why a secret cannot be a key of its scheme. Never holds any part of the secret.
@@ -81,7 +85,11 @@ impl Scheme {
             }
             forms.push(keys);
         }
-        if errors.is_empty() { Ok(Keys { secrets: secrets.len(), forms }) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(Keys { secrets: secrets.len(), forms, lives: Lives::of(secrets) })
+        } else {
+            Err(errors)
+        }
     }
 }
 
@@ -126,6 +134,17 @@ impl Keys {
             _ => None,
         });
         public.flatten().any(|key| key.id.as_deref().is_none_or(|known| known == id))
+    }
+
+    /// The first secret that counts at `now`: with it is answered whatever no secret proved.
+    #[must_use]
+    pub fn first(&self, now: UnixTime) -> Option<usize> {
+        (0..self.secrets).find(|secret| self.lives.counts(*secret, now))
+    }
+
+    /// When each of the secrets counts.
+    pub(crate) fn lives(&self) -> &Lives {
+        &self.lives
     }
 
     /// The keys for one form of the scheme.
@@ -255,8 +274,7 @@ mod tests {
     }
 
     fn prepare(scheme: &Scheme, secrets: &[&str]) -> Result<Keys, Vec<(usize, KeyError)>> {
-        let named =
-            |text: &&str| NamedSecret { name: String::new(), secret: Secret::new(text.as_bytes().to_vec()) };
+        let named = |text: &&str| NamedSecret::new("", Secret::new(text.as_bytes().to_vec()));
         scheme.prepare(&secrets.iter().map(named).collect::<Vec<_>>())
     }
 

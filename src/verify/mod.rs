@@ -24,6 +24,7 @@ mod jose_keys;
 mod json;
 mod jwt;
 mod keys;
+mod lives;
 mod locator;
 mod mac;
 pub mod meanings;

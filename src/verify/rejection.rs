@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::locator::Location;
+use crate::secret::{OutOfTime, shown};
 
 /// Why a delivery was refused.
 ///
@@ -26,6 +27,14 @@ pub enum Rejection {
         signatures: usize,
         /// How many secrets the route has.
         secrets: usize,
+    },
+    /// A secret of the route fits, but only outside its time. Its word is that of a mismatch: whoever still has an old
+    /// secret is a stranger like any other.
+    SecretOutOfTime {
+        /// The secret's name.
+        name: String,
+        /// When its time begins or ended.
+        when: OutOfTime,
     },
     /// The sender signs its send time and it is not there.
     TimestampMissing,
@@ -54,7 +63,7 @@ impl Rejection {
         match self {
             Self::SignatureMissing { .. } => "signature_missing",
             Self::SignatureMalformed { .. } => "signature_malformed",
-            Self::SignatureMismatch { .. } => "signature_mismatch",
+            Self::SignatureMismatch { .. } | Self::SecretOutOfTime { .. } => "signature_mismatch",
             Self::TimestampMissing => "timestamp_missing",
             Self::TimestampMalformed => "timestamp_malformed",
             Self::TimestampTooOld { .. } => "timestamp_too_old",
@@ -70,6 +79,12 @@ impl fmt::Display for Rejection {
             Self::SignatureMalformed { what } => write!(f, "the signature is malformed: {what}"),
             Self::SignatureMismatch { signatures, secrets } => {
                 write!(f, "none of {signatures} signature(s) fits any of {secrets} secret(s)")
+            }
+            Self::SecretOutOfTime { name, when: OutOfTime::After(end) } => {
+                write!(f, "signed with the secret `{name}`, whose time ended on {}", shown(*end))
+            }
+            Self::SecretOutOfTime { name, when: OutOfTime::Before(begin) } => {
+                write!(f, "signed with the secret `{name}`, whose time begins on {}", shown(*begin))
             }
             Self::TimestampMissing => f.write_str("the signed send time is missing"),
             Self::TimestampMalformed => f.write_str("the signed send time cannot be read"),

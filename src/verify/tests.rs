@@ -118,8 +118,7 @@ pub(crate) fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 pub(crate) fn keys(scheme: &Scheme, secrets: &[&str]) -> Keys {
-    let named =
-        |text: &&str| NamedSecret { name: String::new(), secret: Secret::new(text.as_bytes().to_vec()) };
+    let named = |text: &&str| NamedSecret::new("", Secret::new(text.as_bytes().to_vec()));
     scheme.prepare(&secrets.iter().map(named).collect::<Vec<_>>()).unwrap()
 }
 
@@ -676,7 +675,7 @@ fn a_public_key_is_never_the_key_of_a_hmac() {
     let mut digest = Alternative::new(location("header:x-signature"), "{secret}{body}".parse().unwrap());
     digest.algorithm = Algorithm::Digest(Sha::Sha256);
     for scheme in [hmac("{body}"), one(digest)] {
-        let named = NamedSecret { name: "0".into(), secret: Secret::new(RSA_PUBLIC.into()) };
+        let named = NamedSecret::new("0", Secret::new(RSA_PUBLIC.into()));
         assert!(matches!(scheme.prepare(&[named]).unwrap_err()[..], [(0, KeyError::NotAPublicKey { .. })]));
     }
 }

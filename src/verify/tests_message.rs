@@ -264,10 +264,10 @@ fn where_all_keys_are_public_a_raw_one_is_no_shared_secret() {
     assert!(real.verify(&scheme(true), &[&raw]).is_ok());
     assert!(
         scheme(true)
-            .prepare(&[crate::secret::NamedSecret {
-                name: "0".into(),
-                secret: crate::secret::Secret::new(b"c2VjcmV0".to_vec()),
-            }])
+            .prepare(&[crate::secret::NamedSecret::new(
+                "0",
+                crate::secret::Secret::new(b"c2VjcmV0".to_vec()),
+            )])
             .is_err()
     );
 }

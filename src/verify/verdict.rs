@@ -51,9 +51,11 @@ impl Verdict {
         self
     }
 
-    /// The template and the secret of the first match. To be asked only when everything was compared.
-    pub(crate) fn matched(&self) -> Option<(usize, usize)> {
-        let first = self.comparisons.iter().find(|comparison| bool::from(comparison.equal))?;
+    /// The template and the secret of the first match among the secrets that count. To be asked only when everything
+    /// was compared.
+    pub(crate) fn matched(&self, counts: impl Fn(usize) -> bool) -> Option<(usize, usize)> {
+        let matched = |one: &&Comparison| bool::from(one.equal) && counts(one.secret);
+        let first = self.comparisons.iter().find(matched)?;
         Some((first.template, first.secret))
     }
 }
@@ -83,19 +85,19 @@ mod tests {
     #[test]
     fn the_first_match_counts_and_a_failed_condition_undoes_all() {
         let verdict = Verdict::new(1, 0, choices([0, 0])).or(Verdict::new(2, 1, choices([0, 1])));
-        assert_eq!(verdict.matched(), Some((1, 1)));
+        assert_eq!(verdict.matched(|_| true), Some((1, 1)));
         assert_eq!(verdict.signatures, 2);
-        assert_eq!(verdict.and(Choice::from(0)).matched(), None);
-        assert_eq!(Verdict::default().matched(), None);
+        assert_eq!(verdict.and(Choice::from(0)).matched(|_| true), None);
+        assert_eq!(Verdict::default().matched(|_| true), None);
     }
 
     #[test]
     fn both_must_match_with_the_same_secret() {
         let two =
             |first, second| Verdict::new(1, 0, choices(first)).both(&Verdict::new(1, 0, choices(second)));
-        assert_eq!(two([0, 1], [1, 1]).matched(), Some((0, 1)));
-        assert_eq!(two([0, 1], [1, 0]).matched(), None);
-        assert_eq!(two([1, 1], [0, 0]).matched(), None);
+        assert_eq!(two([0, 1], [1, 1]).matched(|_| true), Some((0, 1)));
+        assert_eq!(two([0, 1], [1, 0]).matched(|_| true), None);
+        assert_eq!(two([1, 1], [0, 0]).matched(|_| true), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::encoding::{self, BASE64};
 use super::json;
 use super::jwt;
 use super::keys::{Key, Keys};
+use super::lives::Lives;
 use super::locator::{Location, Pointer};
 use super::mac::{self, Sink, sha256};
 use super::public_key::Use;
@@ -37,6 +38,7 @@ pub struct Verification<'s> {
     pub(super) alternative: &'s Alternative,
     index: usize,
     pub(super) keys: &'s [Key],
+    lives: &'s Lives,
     pub(super) tolerance: Option<Tolerance>,
     pub(super) now: UnixTime,
     work: Work<'s>,
@@ -93,9 +95,9 @@ pub fn begin<'s>(
         (Some(_), Some(first)) => (0, first),
         _ => choose(scheme, head, b"")?,
     };
-    let keys = keys.of_form(index);
+    let (keys, lives) = (keys.of_form(index), keys.lives());
     let mut verification =
-        Verification { undecided, alternative, index, keys, tolerance, now, work: Work::Whole };
+        Verification { undecided, alternative, index, keys, lives, tolerance, now, work: Work::Whole };
     if undecided.is_none() && alternative.each.is_none() && alternative.signature.location.is_in_head() {
         verification.work = verification.examine(head, None)?;
     }
@@ -161,11 +163,14 @@ impl<'s> Verification<'s> {
         // All of this is computed before any of it is answered, so that no part's time tells of another.
         let timestamp_in_body = self.timestamp_in_body(&body);
         let digest = self.body_digest(head, &body);
-        let mismatch =
-            Rejection::SignatureMismatch { signatures: verdict.signatures, secrets: self.keys.len() };
-        let (template, secret_index) = verdict.and(digest?).matched().ok_or(mismatch)?;
+        let (template, secret_index) = self.decide(&verdict.and(digest?))?;
         let timestamp = timestamp_in_body?.or(timestamp);
         Ok(Verified { secret_index, timestamp, alternative: self.index, template })
+    }
+
+    /// Which template and which secret verified it, of those that count now.
+    pub(super) fn decide(&self, verdict: &Verdict) -> Result<(usize, usize), Rejection> {
+        self.lives.decide(verdict, self.now, self.keys.len())
     }
 
     /// Every element has to carry its own signature, all of them of one secret.
@@ -193,9 +198,7 @@ impl<'s> Verification<'s> {
             });
         }
         let verdict = all.unwrap_or_default();
-        let mismatch =
-            Rejection::SignatureMismatch { signatures: verdict.signatures, secrets: self.keys.len() };
-        let (template, secret_index) = verdict.matched().ok_or(mismatch)?;
+        let (template, secret_index) = self.decide(&verdict)?;
         Ok(Verified { secret_index, timestamp: None, alternative: self.index, template })
     }
 

@@ -46,3 +46,21 @@ fn the_schema_is_json_schema() {
     let schema = Folder::with(&[]).run("schema").json();
     assert!(schema["$schema"].is_string() && schema["properties"]["routes"].is_object());
 }
+
+#[test]
+fn secrets_that_ended_or_are_about_to_are_warned_of() {
+    let timed =
+        |times: &str| GOOD.replace("[file:secret]", &format!("[{{ file: secret, name: old, {times} }}]"));
+    let folder = Folder::with(&[("secret", SECRET), ("gateway.yaml", &timed("not_after: 2020-01-31"))]);
+    let ended = folder.run("check");
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    for said in ["`old` ended on 2020-02-01T00:00:00Z", "no secret of route `bella` is within its time"] {
+        assert!(ended.out.contains(said), "{said}: {}", ended.out);
+    }
+    assert_eq!(folder.run("check --json").json()["warnings"].as_array().unwrap().len(), 2);
+    folder.write("gateway.yaml", &timed("not_after: 2999-01-31"));
+    assert_eq!(folder.run("check --json").json()["warnings"].as_array().unwrap().len(), 0);
+    folder.write("gateway.yaml", &timed("not_before: 2999-02-01, not_after: 2999-01-31"));
+    let refused = folder.run("check");
+    assert!(refused.code == Some(1) && refused.err.contains("`not_after` is not later"), "{}", refused.err);
+}

@@ -73,6 +73,31 @@ routes:
 }
 
 #[test]
+fn a_secret_whose_time_was_over_is_named() {
+    let config = "\
+routes:
+  - name: bella
+    provider: bella-baxter
+    secrets: [{ file: right, name: old, not_after: \"2026-03-18T10:30:00Z\" }]
+";
+    let folder = Folder::with(&[
+        ("gateway.yaml", config),
+        ("right", "whsec-abc123"),
+        ("body", BODY),
+        ("headers", HEADERS),
+    ]);
+    let explain = |now: i64| {
+        let line = "explain --config gateway.yaml --route bella --headers headers --body body --json --now";
+        folder.run(&format!("{line} {now}")).json()
+    };
+    let said = explain(1_773_829_800);
+    let detail = "signed with the secret `old`, whose time ended on 2026-03-18T10:30:00Z";
+    assert_eq!((&said["reason"], &said["detail"]), (&"signature_mismatch".into(), &detail.into()));
+    assert_eq!(said["likely"][0]["mistake"], "secret_ended", "{said}");
+    assert_eq!(explain(1_773_829_799)["verified"], true, "what arrived in its time verifies for ever");
+}
+
+#[test]
 fn a_file_that_holds_no_headers_is_told_with_its_line() {
     let ended = explain(BODY, "X-A: 1\nnot a header\n", "whsec-abc123", 0, "");
     assert_eq!(

@@ -55,6 +55,10 @@ pub fn schema() -> Value {
     schema
 }
 
+/// A time as of RFC 3339, or a date.
+const MOMENT: &str =
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?$";
+
 /// A secret: a reference, or a mapping with one.
 fn secret(description: &str, with_name: bool) -> Value {
     let mut keys = vec![
@@ -71,6 +75,19 @@ fn secret(description: &str, with_name: bool) -> Value {
         keys.push((
             "name",
             kit::name("What metrics, logs and the `sealpost-secret` header call it. Default: its index."),
+        ));
+        let moment = |description| kit::pattern(description, MOMENT);
+        keys.push((
+            "not_before",
+            moment(
+                "From when on it counts: a time with its offset (`2026-03-31T12:00:00Z`), or a date, which means the beginning of that day in UTC.",
+            ),
+        ));
+        keys.push((
+            "not_after",
+            moment(
+                "Until when it counts: a time with its offset, or a date, which means the end of that day in UTC. It is warned of a week ahead.",
+            ),
         ));
     }
     let mut mapping = object("A secret with more to say of it.", &[], keys);

@@ -246,6 +246,8 @@ fn what_the_schema_refuses_the_reader_refuses() {
         with("provider: github, secrets: [abc]"),
         with("provider: github, secrets: [{ env: A, file: b }]"),
         with("provider: github, secrets: [{ name: a }]"),
+        with("provider: github, secrets: [{ env: A, not_after: tomorrow }]"),
+        with("provider: github, secrets: [{ env: A, not_after: \"2026-03-01T00:00:00\" }]"),
         with("provider: github, secrets: [env:A], tolerance: on"),
         with("provider: github, secrets: [env:A], dedupe: { key: json:/id }"),
         with("provider: github, secrets: [env:A], dedupe: { key: [/id] }"),
@@ -279,6 +281,9 @@ fn what_the_reader_accepts_the_schema_accepts() {
         with("provider: none"),
         with("provider: github, secrets: [env:A, { file: a/b, name: old }, { insecure: x }]"),
         with("provider: bella-baxter, secrets: [env:A], tolerance: off, dedupe: off"),
+        with(
+            "provider: github, secrets: [{ env: A, not_before: 2026-03-01, not_after: \"2026-03-31T12:00:00+02:00\" }]",
+        ),
         with(
             "provider: bella-baxter, secrets: [env:A], tolerance: { past: 5m }, dedupe: { key: [json:/id, \"header:x|body\"] }",
         ),

@@ -275,7 +275,7 @@ impl Job {
 
 /// Makes the keys of a document ready. Only public ones: what anybody can fetch must never become a shared secret.
 fn prepare(provider: &Provider, text: &str) -> Result<Keys, String> {
-    let secret = NamedSecret { name: "fetched".to_owned(), secret: Secret::new(text.as_bytes().to_vec()) };
+    let secret = NamedSecret::new("fetched", Secret::new(text.as_bytes().to_vec()));
     match provider.scheme.prepare(&[secret]) {
         Ok(keys) if keys.are_public() => Ok(keys),
         Ok(_) => Err("it holds no public key".to_owned()),
