@@ -281,7 +281,7 @@ fn verifies(sender: &Sender, trial: &Trial) -> Result<(), String> {
     let origin = "https://hooks.example.com";
     let target = signed.url.strip_prefix(origin).ok_or("it goes to another host")?;
     let head = Head { method: &trial.method, target, origin: Some(origin), headers: &headers };
-    let keys = provider.scheme.prepare(&[NamedSecret { name: String::new(), secret: public }]);
+    let keys = provider.scheme.prepare(&[NamedSecret::new("", public)]);
     let keys = keys.map_err(|errors| format!("{errors:?}"))?;
     let verified = verify(&provider.scheme, &keys, &head, &signed.body, provider.tolerance, now)
         .map_err(|rejection| rejection.to_string())?;
@@ -359,7 +359,8 @@ fn scrape() -> String {
     let metrics = Metrics::new();
     let route = metrics.route("route", "provider", &["0".into()]);
     let took = Duration::from_millis(1);
-    route.verified(0, Some(took));
+    route.verified(0, Some(took), UnixTime::from_millis(0));
+    route.expires(0, Some(UnixTime::from_millis(0)));
     route.verifying(took);
     route.upstream(took);
     route.finished(Reason::Forwarded, took);

@@ -8,7 +8,7 @@ use super::first_contact::{Contact, FirstContacts};
 use super::keys::RouteKeys;
 use super::upstream::{self, Peer};
 use crate::config::Config;
-use crate::metrics::{Metrics, RouteMetrics};
+use crate::metrics::{Metrics, RouteMetrics, SecretUse};
 use crate::routes::Route;
 use crate::time::UnixTime;
 
@@ -61,6 +61,9 @@ impl Live {
                     .map(Arc::new),
                     first_contacts: provider.filter(|provider| provider.reveals()).map(|_| Arc::default()),
                 };
+                for (index, lifetime) in route.secret_lifetimes.iter().enumerate() {
+                    live.metrics.expires(index, lifetime.until);
+                }
                 (route.name.clone(), live)
             })
             .collect();
@@ -70,6 +73,13 @@ impl Live {
     /// What belongs to `route`, which is one of this configuration's.
     pub(super) fn of(&self, route: &Route) -> Option<&RouteLive> {
         self.routes.get(&route.name)
+    }
+
+    /// How each secret of this route was used, in their order.
+    pub(crate) fn secrets_used(&self, route: &Route) -> Vec<SecretUse> {
+        let count = route.secret_names.len();
+        self.of(route)
+            .map_or_else(Vec::new, |live| (0..count).map(|index| live.metrics.secret(index)).collect())
     }
 
     /// The secrets that first contacts of this route brought since the configuration was loaded, the newest first.

@@ -62,7 +62,7 @@ impl Record {
     pub(super) fn verified(&mut self, secret: usize, age: Option<Duration>) {
         self.secret = Some(secret);
         if let Some((_, Some(live))) = &self.route {
-            live.metrics.verified(secret, age);
+            live.metrics.verified(secret, age, clock::now());
         }
     }
 

@@ -9,12 +9,15 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
+use super::secret::SecretSeries;
 use super::{
     BUFFERED_BYTES, CONFIG, CONNECTIONS, Family, Gauges, Histogram, Inner, KEY_FETCHES, LOG_LINES_DROPPED,
-    Operation, RELOADS, REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT, SECRET_MATCHED, SIGNATURE_AGE_SECONDS,
-    STORE_ENTRIES, STORE_ERRORS, STORE_EVICTIONS, STORE_SECONDS, Series, UPSTREAM_SECONDS, VERIFY_SECONDS,
+    Operation, RELOADS, REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT, SECRET_EXPIRES, SECRET_LAST_MATCHED,
+    SECRET_MATCHED, SIGNATURE_AGE_SECONDS, STORE_ENTRIES, STORE_ERRORS, STORE_EVICTIONS, STORE_SECONDS,
+    Series, UPSTREAM_SECONDS, VERIFY_SECONDS,
 };
 use crate::admit::Reason;
+use crate::time::UnixTime;
 
 /// Everything there is to tell at one scrape.
 #[derive(Debug)]
@@ -57,8 +60,28 @@ impl Scrape {
         }
         let mut matched = page.family(&SECRET_MATCHED, MetricType::Counter)?;
         for (route, series) in routes {
-            for (secret, count) in &*series.secrets.lock() {
-                matched.counter(&[("route", &**route), ("secret", &**secret)], load(count))?;
+            for (secret, counted) in &*series.secrets.lock() {
+                let matched_so_far = counted.used().matched;
+                matched.counter(&[("route", &**route), ("secret", &**secret)], matched_so_far)?;
+            }
+        }
+        self.secret_times(page, routes, &SECRET_LAST_MATCHED, |secret| secret.used().last_matched)?;
+        self.secret_times(page, routes, &SECRET_EXPIRES, SecretSeries::until)
+    }
+
+    fn secret_times(
+        &self,
+        page: &mut Page<'_>,
+        routes: &Routes,
+        family: &Family,
+        time: fn(&SecretSeries) -> Option<UnixTime>,
+    ) -> fmt::Result {
+        let mut family = page.family(family, MetricType::Gauge)?;
+        for (route, series) in routes {
+            for (secret, counted) in &*series.secrets.lock() {
+                if let Some(time) = time(counted) {
+                    family.time(&[("route", &**route), ("secret", &**secret)], time)?;
+                }
             }
         }
         Ok(())
@@ -132,6 +155,12 @@ impl Samples<'_> {
     fn counter(&mut self, labels: &[(&str, &str)], value: u64) -> fmt::Result {
         let labels = Labels(labels);
         self.0.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)
+    }
+
+    /// Unix seconds.
+    fn time(&mut self, labels: &[(&str, &str)], time: UnixTime) -> fmt::Result {
+        let labels = Labels(labels);
+        self.0.encode_family(&labels)?.encode_gauge(&time.seconds())
     }
 
     /// Nothing for a histogram without observations: with thousands of idle routes they would be the bulk.

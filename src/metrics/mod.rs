@@ -4,6 +4,7 @@
 
 mod collect;
 mod histogram;
+mod secret;
 mod text;
 
 use std::collections::BTreeMap;
@@ -14,8 +15,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 pub use self::histogram::Histogram;
+use self::secret::SecretSeries;
+pub use self::secret::SecretUse;
 pub use self::text::Format;
 use crate::admit::Reason;
+use crate::time::UnixTime;
 
 /// A metric as it is described to whoever scrapes it.
 struct Family {
@@ -41,6 +45,14 @@ const SIGNATURE_AGE_SECONDS: Family = Family {
 const SECRET_MATCHED: Family = Family {
     name: "secret_matched",
     meaning: "Verified deliveries by the secret that matched; an old secret that stays still can go",
+};
+const SECRET_LAST_MATCHED: Family = Family {
+    name: "secret_last_matched_timestamp_seconds",
+    meaning: "When a secret verified a delivery last, Unix seconds; nothing for one that has not since the start",
+};
+const SECRET_EXPIRES: Family = Family {
+    name: "secret_expires_timestamp_seconds",
+    meaning: "When a secret's `not_after` ends it, Unix seconds; only for secrets that have one",
 };
 const STORE_SECONDS: Family = Family { name: "store_seconds", meaning: "Time the dedupe store took" };
 const STORE_ERRORS: Family =
@@ -147,7 +159,7 @@ struct Series {
     request: Histogram,
     upstream: Histogram,
     age: Histogram,
-    secrets: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
+    secrets: Mutex<BTreeMap<String, Arc<SecretSeries>>>,
 }
 
 impl Series {
@@ -173,19 +185,32 @@ impl Series {
 pub struct RouteMetrics {
     series: Arc<Series>,
     verify: Arc<Histogram>,
-    secrets: Box<[Arc<AtomicU64>]>,
+    secrets: Box<[Arc<SecretSeries>]>,
 }
 
 impl RouteMetrics {
     /// A delivery was verified by the secret at this index of the route's list; `age` is that of its signed
     /// send time, if it has one.
-    pub fn verified(&self, secret: usize, age: Option<Duration>) {
-        if let Some(matched) = self.secrets.get(secret) {
-            matched.fetch_add(1, Ordering::Relaxed);
+    pub fn verified(&self, secret: usize, age: Option<Duration>, now: UnixTime) {
+        if let Some(series) = self.secrets.get(secret) {
+            series.matched(now);
         }
         if let Some(age) = age {
             self.series.age.observe(age);
         }
+    }
+
+    /// The secret at this index counts until then; without an end it has none.
+    pub fn expires(&self, secret: usize, until: Option<UnixTime>) {
+        if let Some(series) = self.secrets.get(secret) {
+            series.expires(until);
+        }
+    }
+
+    /// How the secret at this index was used since the start, or since it came under this name.
+    #[must_use]
+    pub fn secret(&self, secret: usize) -> SecretUse {
+        self.secrets.get(secret).map(|series| series.used()).unwrap_or_default()
     }
 
     /// Verifying one delivery, accepted or not, took this much of a processor.

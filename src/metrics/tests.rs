@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use super::*;
 
+const NOW: UnixTime = UnixTime::from_millis(1_773_829_800_000);
+
 /// One sample line.
 #[derive(Debug)]
 struct Sample {
@@ -87,7 +89,8 @@ fn every_metric_of_the_manual_is_there_with_its_kind_and_labels() {
     let route = metrics.route("bella", "bella-baxter", &names(&["new", "old"]));
     route.finished(Reason::Forwarded, MILLISECOND);
     route.upstream(MILLISECOND);
-    route.verified(1, Some(Duration::from_secs(2)));
+    route.verified(1, Some(Duration::from_secs(2)), NOW);
+    route.expires(1, Some(NOW));
     route.verifying(Duration::from_micros(1));
     metrics.store(Operation::Claim, Duration::from_micros(1));
     metrics.config_info("0123456789abcdef");
@@ -95,6 +98,8 @@ fn every_metric_of_the_manual_is_there_with_its_kind_and_labels() {
     let expected = [
         ("sealpost_requests_total", "counter", "provider reason route"),
         ("sealpost_request_seconds", "histogram", "route"),
+        ("sealpost_secret_last_matched_timestamp_seconds", "gauge", "route secret"),
+        ("sealpost_secret_expires_timestamp_seconds", "gauge", "route secret"),
         ("sealpost_upstream_seconds", "histogram", "route"),
         ("sealpost_verify_seconds", "histogram", "provider"),
         ("sealpost_signature_age_seconds", "histogram", "route"),
@@ -175,17 +180,20 @@ fn counters_go_on_after_a_reload_and_end_with_their_route() {
     let metrics = Metrics::new();
     let old = metrics.route("shop", "github", &names(&["first", "second"]));
     old.finished(Reason::Forwarded, MILLISECOND);
-    old.verified(1, None);
+    old.verified(1, None, NOW);
+    old.expires(1, Some(NOW));
     let new = metrics.route("shop", "github", &names(&["second", "third"]));
     drop(old);
     new.finished(Reason::Forwarded, MILLISECOND);
-    new.verified(0, None);
+    new.verified(0, None, NOW);
     let read = scrape(&metrics);
     let forwarded = [("route", "shop"), ("provider", "github"), ("reason", "forwarded")];
     assert_eq!(read.value("sealpost_requests_total", &forwarded), Some(2.0));
     let matched =
         |secret| read.value("sealpost_secret_matched_total", &[("route", "shop"), ("secret", secret)]);
     assert_eq!([matched("first"), matched("second"), matched("third")], [None, Some(2.0), Some(0.0)]);
+    assert_eq!(new.secret(0), SecretUse { matched: 2, last_matched: Some(NOW) });
+    assert_eq!(new.secret(1), SecretUse::default());
     drop(new);
     assert_eq!(scrape(&metrics).value("sealpost_requests_total", &forwarded), None);
 }

@@ -8,9 +8,10 @@ use crate::admin::Status;
 use crate::clock;
 use crate::gateway::{Gateway, Phase};
 use crate::logs;
-use crate::metrics::Gauges;
+use crate::metrics::{Gauges, SecretUse};
 use crate::reload::Reloader;
 use crate::routes::{Mode, OnStoreError, Route};
+use crate::time::UnixTime;
 
 /// The running gateway as its operator sees it.
 pub(super) struct RunningStatus {
@@ -60,7 +61,8 @@ impl Status for RunningStatus {
     }
 
     fn routes(&self) -> Value {
-        self.gateway.live().config.routes.iter().map(|route| describe(route)).collect()
+        let live = self.gateway.live();
+        live.config.routes.iter().map(|route| describe(route, &live.secrets_used(route))).collect()
     }
 
     fn first_contacts(&self) -> Value {
@@ -86,10 +88,12 @@ impl Status for RunningStatus {
     fn config(&self) -> Value {
         let live = self.gateway.live();
         let outcome = self.reloader.outcome();
+        let of_the_time = live.config.warnings_at(clock::now());
         let warnings: Vec<_> = live
             .config
             .warnings
             .iter()
+            .chain(&of_the_time)
             .map(|warning| format!("{}: {}", warning.path, warning.message))
             .collect();
         json!({
@@ -98,7 +102,7 @@ impl Status for RunningStatus {
             "routes": live.config.routes.len(),
             "warnings": warnings,
             "last_error": outcome.error,
-            "last_error_at": outcome.failed_at.map(crate::time::UnixTime::seconds),
+            "last_error_at": outcome.failed_at.map(UnixTime::seconds),
             "needs_restart": outcome.needs_restart,
         })
     }
@@ -110,7 +114,7 @@ impl Status for RunningStatus {
 }
 
 /// A route with its derived defaults and without anything secret.
-fn describe(route: &Route) -> Value {
+fn describe(route: &Route, used: &[SecretUse]) -> Value {
     let dedupe = route.dedupe.as_ref().map(|dedupe| {
         let key: Vec<_> = dedupe.key.iter().map(ToString::to_string).collect();
         json!({ "key": key, "ttl_seconds": dedupe.ttl.as_secs(), "on_store_error": dedupe.on_store_error.word() })
@@ -125,6 +129,7 @@ fn describe(route: &Route) -> Value {
         "methods": route.methods,
         "provider": route.provider.as_deref().map_or("none", |provider| provider.name.as_str()),
         "secrets": route.secret_names,
+        "secret_details": secrets(route, used),
         "upstream": route.upstream.to_string(),
         "tolerance": tolerance,
         "dedupe": dedupe,
@@ -133,4 +138,21 @@ fn describe(route: &Route) -> Value {
         "body": route.body,
         "mode": match route.mode { Mode::Enforce => "enforce", Mode::Shadow => "shadow" },
     })
+}
+
+/// Each secret with its time and its use; times in Unix milliseconds.
+fn secrets(route: &Route, used: &[SecretUse]) -> Vec<Value> {
+    let each = route.secret_names.iter().enumerate().map(|(index, name)| {
+        let lifetime = route.secret_lifetimes.get(index).copied().unwrap_or_default();
+        let used = used.get(index).copied().unwrap_or_default();
+        json!({
+            "name": name,
+            "not_before": lifetime.from.map(UnixTime::millis),
+            "not_after": lifetime.until.map(UnixTime::millis),
+            "in_time": lifetime.check(clock::now()).is_ok(),
+            "matched": used.matched,
+            "last_matched": used.last_matched.map(UnixTime::millis),
+        })
+    });
+    each.collect()
 }
