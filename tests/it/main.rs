@@ -26,6 +26,7 @@ mod redis_store;
 mod refusals;
 mod reload;
 mod rooms;
+mod rotation;
 mod seeds;
 mod shutdown;
 mod tls;
