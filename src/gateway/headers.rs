@@ -112,7 +112,8 @@ pub(super) struct Added<'a> {
     pub(super) timestamp: Option<i64>,
     pub(super) attempt: u32,
     pub(super) secret: Option<&'a str>,
-    /// `false` in shadow mode and on routes without a provider.
+    /// Whether a secret or key of the route proved the sender. Never so on a route without a provider, and in shadow mode
+    /// not of what would have been refused.
     pub(super) verified: bool,
     pub(super) forwarded_for: &'a str,
     pub(super) forwarded_proto: &'a str,
@@ -148,9 +149,7 @@ impl Added<'_> {
         if let Some(secret) = self.secret {
             put("sealpost-secret", secret.as_bytes());
         }
-        if !self.verified {
-            put("sealpost-verified", b"false");
-        }
+        put("sealpost-verified", if self.verified { &b"true"[..] } else { &b"false"[..] });
         put("x-forwarded-for", self.forwarded_for.as_bytes());
         put("x-forwarded-proto", self.forwarded_proto.as_bytes());
         put("x-forwarded-host", self.forwarded_host);

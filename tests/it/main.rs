@@ -28,6 +28,7 @@ mod reload;
 mod rooms;
 mod rotation;
 mod seeds;
+mod shadow;
 mod shutdown;
 mod tls;
 mod upstream_faults;

@@ -89,7 +89,7 @@ def check(worker: Worker, sender: dict, gateway: Gateway, refusal: int) -> tuple
     before = len(gateway.upstream.of(route))
     status = gateway.post(made["delivery"])
     arrived = gateway.upstream.of(route)[before:]
-    exact = [body for headers, body in arrived if "sealpost-verified" not in headers] == [
+    exact = [body for headers, body in arrived if headers.get("sealpost-verified") == "true"] == [
         base64.b64decode(made["delivery"]["body"])
     ]
     if not (200 <= status < 300 and exact):
