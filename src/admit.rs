@@ -285,6 +285,12 @@ impl Admitted {
         &self.proof
     }
 
+    /// What the event is recognised by; `None` where it is not.
+    #[must_use]
+    pub fn key(&self) -> Option<&EventKey> {
+        self.lease.as_ref().map(|held| &held.key)
+    }
+
     /// 1 for the first time this event is forwarded, 2 for the next, as counted here.
     #[must_use]
     pub fn attempt(&self) -> u32 {

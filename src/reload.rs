@@ -200,7 +200,8 @@ impl Reloader {
         // Certificates belong to the sockets that are open; others come with the restart that opens theirs.
         let certificates = certificates(&self.fixed.listen, &self.source)?;
         let needs_restart = needs_restart(&self.fixed, &config);
-        let live = Live::new(config, &self.source.folder(), &self.gateway.metrics, clock::now());
+        let live = Live::new(config, &self.source.folder(), &self.gateway.metrics, clock::now())
+            .map_err(LoadError::Certificate)?;
         Ok((live, certificates, needs_restart))
     }
 

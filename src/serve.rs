@@ -280,7 +280,8 @@ impl Server {
 
         let name = stores::name(&config, options);
         let stores = stores::open(&config, options, &name, sources.inherited.as_mut())?;
-        let live = Live::new(config.clone(), &options.config.folder(), &metrics, clock::now());
+        let live = Live::new(config.clone(), &options.config.folder(), &metrics, clock::now())
+            .map_err(|why| RunError::Load(LoadError::Certificate(why)))?;
         let gateway = Arc::new(Gateway::new(live, stores, metrics));
 
         let mut sockets = Sockets::new();

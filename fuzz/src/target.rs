@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use sealpost::routes::{EventFilter, Found, Mode, Route, RouteTable, path_problem};
+use sealpost::routes::{EventFilter, Found, Mode, Route, RouteTable, Trust, path_problem};
 use sealpost::verify::Scheme;
 
 use crate::naive;
@@ -35,6 +35,7 @@ static TABLE: LazyLock<RouteTable> = LazyLock::new(|| {
             secret_names: Vec::new(),
             secret_lifetimes: Vec::new(),
             upstream: upstream.parse().expect("an upstream"),
+            trust: Trust::default(),
             tolerance: None,
             dedupe: None,
             events: EventFilter::all(),

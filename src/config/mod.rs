@@ -16,6 +16,7 @@ mod reference;
 mod route;
 mod schema;
 mod secrets;
+mod upstream;
 mod warnings;
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::load::Shared;
 use super::secrets::{Listed, is_name};
+use super::upstream::upstream;
 use super::{expiry, keys, limits, policy, warnings};
 use crate::catalog::{Provider, defaults};
 use crate::routes::{Host, Mode, PathPattern, Route, Upstream};
@@ -67,7 +68,7 @@ pub(super) fn read<'n>(at: &Cursor<'n>, shared: &mut Shared<'_>, problems: &mut 
         Some(Sender::Known(provider)) => Some(Arc::clone(provider)),
         _ => None,
     };
-    let upstream = parsed::<Upstream>(&mut fields, "upstream", "http://127.0.0.1:3000");
+    let upstream = upstream(&mut fields, provider.as_deref(), shared);
     let tolerance = policy::tolerance(&mut fields, provider.as_deref());
     let dedupe = policy::dedupe(&mut fields, provider.as_deref(), tolerance);
     let events = policy::events(&mut fields, provider.as_deref());
@@ -89,6 +90,7 @@ pub(super) fn read<'n>(at: &Cursor<'n>, shared: &mut Shared<'_>, problems: &mut 
     }
     read.route = (|| {
         let Match { host, path, methods } = matched?;
+        let (upstream, trust) = upstream?;
         let methods = methods
             .or_else(|| provider.as_ref().map(|provider| provider.methods.clone()))
             .unwrap_or_else(|| vec!["POST".to_owned()]);
@@ -114,7 +116,8 @@ pub(super) fn read<'n>(at: &Cursor<'n>, shared: &mut Shared<'_>, problems: &mut 
                 secrets.iter().map(|listed| listed.named.name.clone()).collect()
             },
             secret_lifetimes: secrets.iter().map(|listed| listed.named.lifetime).collect(),
-            upstream: upstream?,
+            upstream,
+            trust,
             tolerance,
             dedupe,
             events,

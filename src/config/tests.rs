@@ -630,3 +630,46 @@ fn a_time_in_which_a_secret_never_counts_is_refused() {
     }
     loaded(&file("not_before: 2026-03-01, not_after: 2026-03-01"));
 }
+
+#[test]
+fn an_upstream_may_be_a_mapping_that_says_how_the_two_trust_each_other() {
+    let file = |upstream: &str| {
+        format!(
+            "listen: [{{ address: 127.0.0.1:8080 }}]\nroutes:\n  - {{ name: r, match: {{ path: /r }}, provider: github, secrets: [env:A], upstream: {upstream} }}\n"
+        )
+    };
+    let config = loaded(&file("{ url: \"http://127.0.0.1:3000\", sign: { secret: env:WHSEC } }"));
+    let route = config.routes.named("r").unwrap();
+    assert_eq!(route.upstream.to_string(), "http://127.0.0.1:3000");
+    assert!(route.trust.signer.is_some() && !route.trust.event_id_is_signed, "GitHub signs no id");
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    loaded(&file("{ url: \"http://127.0.0.1:3000\", sign: { secret: [env:WHSEC, env:WHSEC] } }"));
+    assert!(loaded(&file("\"http://127.0.0.1:3000\"")).routes.named("r").unwrap().trust.signer.is_none());
+
+    let own = file("{ url: \"http://127.0.0.1:3000\", sign: { secret: env:WHSEC } }")
+        .replace("provider: github, secrets: [env:A]", "provider: standard-webhooks, secrets: [env:WHSEC]");
+    let config = loaded(&own);
+    assert!(config.routes.named("r").unwrap().trust.event_id_is_signed);
+    assert!(
+        config.warnings.iter().any(|warning| warning.message.contains("which ours replace")),
+        "{:?}",
+        config.warnings
+    );
+
+    for (upstream, expected) in [
+        ("{ sign: { secret: env:WHSEC } }", "`url` is missing"),
+        ("{ url: \"http://127.0.0.1\", sign: { secret: env:A } }", "Standard Webhooks"),
+        ("{ url: \"http://127.0.0.1\", sign: { secret: [] } }", "one secret, or two"),
+        ("{ url: \"http://127.0.0.1\", sign: {} }", "`secret` is missing"),
+        ("{ url: \"http://127.0.0.1\", ca: cert.pem }", "over https; this one is not"),
+        ("{ url: \"https://app\", client_certificate: cert.pem }", "`client_key` is missing"),
+        ("{ url: \"https://app\", ca: cert.pem }", "routes[0].upstream.ca: there is no certificate"),
+        ("{ url: \"https://app\", ca: gone.pem }", "file:gone.pem is not there"),
+    ] {
+        let said = refused(&file(upstream));
+        assert!(said.contains(expected), "{upstream}: {said}");
+    }
+    let none = file("{ url: \"http://127.0.0.1\", sign: { secret: env:WHSEC } }")
+        .replace("provider: github, secrets: [env:A]", "provider: none");
+    assert!(refused(&none).contains("never signed"));
+}

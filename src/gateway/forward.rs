@@ -9,6 +9,7 @@ use super::record::Record;
 use super::request::Request;
 use super::respond::Passed;
 use super::session::Session;
+use super::signing;
 use super::state::Gateway;
 use super::upstream::{self, Answer, Outbound, UpstreamError};
 use crate::admit::{Admitted, Reason};
@@ -36,6 +37,7 @@ impl Gateway {
         let secret = verified.and_then(|verified| route.secret_names.get(verified.secret_index()));
         let host = request.host.as_bytes();
         let head = session.head();
+        let signature = signing::sign(route, &permit, event, body.as_slice(), clock::now());
         let added = Added {
             host,
             provider: route.provider.as_deref().map_or("none", |provider| provider.name.as_str()),
@@ -46,6 +48,8 @@ impl Gateway {
             timestamp: verified.and_then(Verified::timestamp).map(UnixTime::seconds),
             attempt: permit.attempt(),
             secret: secret.map(String::as_str),
+            signs: route.trust.signer.is_some(),
+            signature: signature.as_ref(),
             verified: verified.is_some(),
             forwarded_for: &request.origin.forwarded_for,
             forwarded_proto: if request.https { "https" } else { "http" },

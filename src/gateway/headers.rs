@@ -7,6 +7,7 @@ use pingora::http::RequestHeader;
 use smallvec::SmallVec;
 
 use super::session::Fields;
+use super::signing::Signature;
 use super::upstream::Outbound;
 
 /// What becomes of a header line.
@@ -77,6 +78,16 @@ fn goes_on(name: &[u8], trusted: bool) -> bool {
     kept(fate(name)) && (!name.contains(&b'_') || kept(imitated()))
 }
 
+/// The fields of Standard Webhooks, which are ours on a route that signs; `_` and `-` are the same to some applications.
+fn signed_by_us(name: &[u8]) -> bool {
+    ["webhook-id", "webhook-timestamp", "webhook-signature"].iter().any(|ours| {
+        let same = |(one, other): (&u8, u8)| {
+            one.to_ascii_lowercase() == other || (*one == b'_' && other == b'-')
+        };
+        name.len() == ours.len() && name.iter().zip(ours.bytes()).all(same)
+    })
+}
+
 /// The names that `Connection` declares to concern this connection only.
 struct Named<'a>(SmallVec<[&'a [u8]; 2]>);
 
@@ -112,6 +123,10 @@ pub(super) struct Added<'a> {
     pub(super) timestamp: Option<i64>,
     pub(super) attempt: u32,
     pub(super) secret: Option<&'a str>,
+    /// Whether the route signs, so that a signature is ours or is not there.
+    pub(super) signs: bool,
+    /// Our signature, on what was verified.
+    pub(super) signature: Option<&'a Signature>,
     /// Whether a secret or key of the route proved the sender. Never so on a route without a provider, and in shadow mode
     /// not of what would have been refused.
     pub(super) verified: bool,
@@ -131,6 +146,11 @@ fn sendable(value: &&str) -> bool {
 }
 
 impl Added<'_> {
+    /// Whether a field of the request gives way to one of these, which not every route adds.
+    fn replaces(&self, name: &[u8]) -> bool {
+        self.signs && signed_by_us(name)
+    }
+
     fn each(&self, mut put: impl FnMut(&'static str, &[u8])) {
         let mut digits = itoa::Buffer::new();
         put("sealpost-provider", self.provider.as_bytes());
@@ -150,6 +170,11 @@ impl Added<'_> {
             put("sealpost-secret", secret.as_bytes());
         }
         put("sealpost-verified", if self.verified { &b"true"[..] } else { &b"false"[..] });
+        if let Some(Signature { id, timestamp, signature }) = self.signature {
+            put("webhook-id", id.as_bytes());
+            put("webhook-timestamp", digits.format(*timestamp).as_bytes());
+            put("webhook-signature", signature.as_bytes());
+        }
         put("x-forwarded-for", self.forwarded_for.as_bytes());
         put("x-forwarded-proto", self.forwarded_proto.as_bytes());
         put("x-forwarded-host", self.forwarded_host);
@@ -160,7 +185,7 @@ fn each_kept<'h>(outbound: &Outbound<'h>, mut put: impl FnMut(&'h [u8], &'h [u8]
     let fields = &outbound.head.fields;
     let named = Named::of(fields);
     for (name, value) in fields.iter() {
-        if goes_on(name, outbound.added.trusted) && !named.contains(name) {
+        if goes_on(name, outbound.added.trusted) && !named.contains(name) && !outbound.added.replaces(name) {
             put(name, value);
         }
     }

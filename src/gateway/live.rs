@@ -38,14 +38,23 @@ pub(super) struct RouteLive {
 
 impl Live {
     /// Prepares a configuration whose file lies in `folder`.
-    pub(crate) fn new(config: Config, folder: &Path, metrics: &Metrics, loaded_at: UnixTime) -> Self {
+    ///
+    /// # Errors
+    /// One sentence, if a route's certificates cannot be used.
+    pub(crate) fn new(
+        config: Config,
+        folder: &Path,
+        metrics: &Metrics,
+        loaded_at: UnixTime,
+    ) -> Result<Self, String> {
         let routes = config
             .routes
             .iter()
             .map(|route| {
                 let provider = route.provider.as_deref();
                 let live = RouteLive {
-                    peer: upstream::peer(&route.upstream, folder),
+                    peer: upstream::peer(&route.upstream, &route.trust, folder)
+                        .map_err(|why| format!("the upstream of route `{}`: {why}", route.name))?,
                     metrics: metrics.route(
                         &route.name,
                         provider.map_or("none", |provider| provider.name.as_str()),
@@ -64,10 +73,10 @@ impl Live {
                 for (index, lifetime) in route.secret_lifetimes.iter().enumerate() {
                     live.metrics.expires(index, lifetime.until);
                 }
-                (route.name.clone(), live)
+                Ok((route.name.clone(), live))
             })
-            .collect();
-        Self { config, loaded_at, routes }
+            .collect::<Result<_, String>>()?;
+        Ok(Self { config, loaded_at, routes })
     }
 
     /// What belongs to `route`, which is one of this configuration's.

@@ -21,6 +21,7 @@ mod record;
 mod request;
 mod respond;
 mod session;
+mod signing;
 mod state;
 mod upstream;
 

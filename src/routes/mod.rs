@@ -8,6 +8,7 @@ mod table;
 mod target;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod upstream;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub use events::EventFilter;
 pub use pattern::{Host, PathPattern};
 pub use table::{Found, RouteTable};
 pub use target::{TargetProblem, path_problem};
+pub use trust::{ClientCertificate, Trust};
 pub use upstream::{Upstream, UpstreamAddress};
 
 use crate::catalog::{KeySource, Provider};
@@ -53,6 +55,8 @@ pub struct Route {
     pub secret_lifetimes: Vec<Lifetime>,
     /// Where verified requests go.
     pub upstream: Upstream,
+    /// How it and the gateway trust each other.
+    pub trust: Trust,
     /// The window for a signed send time; `None` when the sender signs none or the operator wrote `off`.
     pub tolerance: Option<Tolerance>,
     /// How repeated events are recognised; `None` for `off`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{EventFilter, Found, MethodUse, Mode, Route, RouteTable};
+use super::{EventFilter, Found, MethodUse, Mode, Route, RouteTable, Trust};
 use crate::verify::Scheme;
 
 fn route(name: &str, host: &str, path: &str, upstream: &str) -> Route {
@@ -20,6 +20,7 @@ fn route(name: &str, host: &str, path: &str, upstream: &str) -> Route {
         secret_names: Vec::new(),
         secret_lifetimes: Vec::new(),
         upstream: upstream.parse().unwrap(),
+        trust: Trust::default(),
         tolerance: None,
         dedupe: None,
         events: EventFilter::all(),

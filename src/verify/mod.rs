@@ -53,6 +53,7 @@ mod template;
 mod timestamp;
 mod verdict;
 mod verification;
+mod webhook;
 mod wrapped;
 mod x5c;
 
@@ -82,3 +83,4 @@ pub use scheme::{
 };
 pub use template::{Part, Template, TemplateError};
 pub use verification::{Verification, Verified, begin, verify};
+pub use webhook::{SignerError, WebhookSigner, is_webhook_id};

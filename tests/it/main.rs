@@ -31,4 +31,5 @@ mod seeds;
 mod shadow;
 mod shutdown;
 mod tls;
+mod trust;
 mod upstream_faults;

@@ -40,7 +40,7 @@ pub(super) fn route() -> Value {
             ),
             (
                 "upstream",
-                pattern(
+                upstream(
                     "Where verified requests go: `http://HOST:PORT`, `https://HOST`, `unix:/path/to.sock`. With a path (`http://HOST/in`, `unix:/path/to.sock:/in`) it replaces the matched path, and `/*` appends the rest.",
                     "^(https?://[^@?#]+|unix:[^:?#]+(:/[^?#]*)?)$",
                 ),
@@ -113,6 +113,48 @@ pub(super) fn route() -> Value {
         );
     }
     route
+}
+
+fn upstream(description: &str, url: &str) -> Value {
+    let file = |description: &str| text(description);
+    let secret = || super::secret("`whsec_` and base64 of 24 to 64 random bytes.", false);
+    let sign = object(
+        "Signs what was verified with Standard Webhooks headers (`webhook-id`, `webhook-timestamp`, `webhook-signature`), which replace the sender's own.",
+        &["secret"],
+        vec![(
+            "secret",
+            json!({
+                "description": "The secret that the app verifies with, or two while it is rotated.",
+                "oneOf": [secret(), { "type": "array", "minItems": 1, "maxItems": 2, "items": secret() }]
+            }),
+        )],
+    );
+    let mut mapping = object(
+        "The URL, and how the gateway and the upstream trust each other.",
+        &["url"],
+        vec![
+            ("url", pattern("Where verified requests go.", url)),
+            ("sign", sign),
+            (
+                "ca",
+                file(
+                    "Certificates that may issue the upstream's own, a PEM file, instead of the system's. Over https only.",
+                ),
+            ),
+            (
+                "client_certificate",
+                file(
+                    "The certificate, with its chain, that is shown to the upstream, a PEM file. Over https only.",
+                ),
+            ),
+            ("client_key", file("Its private key, a PEM file.")),
+        ],
+    );
+    if let Some(mapping) = mapping.as_object_mut() {
+        let pair = json!({ "client_certificate": ["client_key"], "client_key": ["client_certificate"] });
+        mapping.insert("dependentRequired".into(), pair);
+    }
+    json!({ "description": description, "oneOf": [pattern("The URL alone.", url), mapping] })
 }
 
 fn matched() -> Value {

@@ -53,6 +53,22 @@ const MAPPINGS: &[(&str, &str, &str)] = &[
     ("@", "routes: [{ % }]", "/properties/routes/items"),
     ("@", "routes: [{ match: { % } }]", "/properties/routes/items/properties/match"),
     ("@", "routes: [{ secrets: [{ % }] }]", "/properties/routes/items/properties/secrets/items/oneOf/1"),
+    ("@", "routes: [{ upstream: { % } }]", "/properties/routes/items/properties/upstream/oneOf/1"),
+    (
+        "@",
+        "routes: [{ upstream: { sign: { % } } }]",
+        "/properties/routes/items/properties/upstream/oneOf/1/properties/sign",
+    ),
+    (
+        "@",
+        "routes: [{ upstream: { sign: { secret: { % } } } }]",
+        "/properties/routes/items/properties/upstream/oneOf/1/properties/sign/properties/secret/oneOf/0/oneOf/1",
+    ),
+    (
+        "@",
+        "routes: [{ upstream: { sign: { secret: [{ % }] } } }]",
+        "/properties/routes/items/properties/upstream/oneOf/1/properties/sign/properties/secret/oneOf/1/items/oneOf/1",
+    ),
     (ROUTE, ", tolerance: { % }", "/properties/routes/items/properties/tolerance/oneOf/2"),
     (ROUTE, ", dedupe: { % }", "/properties/routes/items/properties/dedupe/oneOf/1"),
     (ROUTE, ", key_token: { % }", "/properties/routes/items/properties/key_token/oneOf/1"),

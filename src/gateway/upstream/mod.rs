@@ -2,6 +2,7 @@
 
 mod answer;
 mod http1;
+mod identity;
 mod idle;
 mod peer;
 mod pooled;
@@ -12,7 +13,8 @@ use std::time::Duration;
 use super::headers::Added;
 use super::session::Head;
 use crate::admit::Admitted;
-use crate::routes::Upstream;
+use crate::routes::{Trust, Upstream};
+use identity::Identity;
 
 pub(super) use answer::{Answer, Body as AnswerBody};
 pub(super) use peer::Peer;
@@ -74,6 +76,9 @@ pub(super) async fn send(
 }
 
 /// The peer of a route; a relative socket path is taken from `folder`.
-pub(super) fn peer(upstream: &Upstream, folder: &Path) -> Peer {
-    Peer::new(upstream, folder)
+///
+/// # Errors
+/// One sentence, if its certificates cannot be used.
+pub(super) fn peer(upstream: &Upstream, trust: &Trust, folder: &Path) -> Result<Peer, String> {
+    Ok(Peer::new(upstream, Identity::of(trust)?, folder))
 }

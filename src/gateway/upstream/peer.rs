@@ -7,10 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pingora::protocols::l4::socket::SocketAddr;
+use pingora::protocols::tls::CaType;
 use pingora::upstreams::peer::{ALPN, Peer as PingoraPeer, PeerOptions};
 
+use super::identity::Identity;
 use super::{CONNECT_TIMEOUT, UpstreamError};
 use crate::routes::{Upstream, UpstreamAddress};
+use pingora::utils::tls::CertKey;
 
 /// An upstream, shared by all requests of a route.
 #[derive(Clone, Debug)]
@@ -26,6 +29,7 @@ struct Shared {
     name: String,
     key: u64,
     options: PeerOptions,
+    identity: Identity,
 }
 
 #[derive(Debug)]
@@ -37,7 +41,7 @@ enum Place {
 
 impl Peer {
     /// The peer of a configured upstream; a relative socket path is taken from `folder`.
-    pub(super) fn new(upstream: &Upstream, folder: &Path) -> Self {
+    pub(super) fn new(upstream: &Upstream, identity: Identity, folder: &Path) -> Self {
         let mut hasher = DefaultHasher::new();
         let (place, tls, name) = match &upstream.address {
             UpstreamAddress::Tcp { tls, host, port } => {
@@ -61,9 +65,11 @@ impl Peer {
         // Pingora's default receive windows of 8 MiB are for downloads, not for webhook answers.
         options.h2_stream_window_size = Some(256 * 1024);
         options.h2_connection_window_size = Some(1024 * 1024);
+        // What was proven to one peer says nothing of another: other certificates are other connections.
+        identity.hash(&mut hasher);
         // The last bit tells kept connections from spare ones, see `At::fresh`.
         let key = hasher.finish() << 1;
-        Self { shared: Arc::new(Shared { place, tls, name, key, options }) }
+        Self { shared: Arc::new(Shared { place, tls, name, key, options, identity }) }
     }
 
     /// Whether it is reached over TLS.
@@ -137,6 +143,14 @@ impl PingoraPeer for At {
 
     fn reuse_hash(&self) -> u64 {
         self.peer.shared.key ^ u64::from(self.spare)
+    }
+
+    fn get_ca(&self) -> Option<&Arc<CaType>> {
+        self.peer.shared.identity.authorities.as_ref()
+    }
+
+    fn get_client_cert_key(&self) -> Option<&Arc<CertKey>> {
+        self.peer.shared.identity.client.as_ref()
     }
 
     fn get_peer_options(&self) -> Option<&PeerOptions> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rcgen::{CertificateParams, DnType, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use super::DEADLINE;
@@ -49,6 +50,22 @@ impl Certificate {
             .with_single_cert(vec![self.der.clone()], key)
             .unwrap();
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Arc::new(config)
+    }
+
+    /// A server's settings with this certificate, for clients that show `client`'s and for nobody else.
+    pub(crate) fn server_for(&self, client: &Self) -> Arc<ServerConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(client.der.clone()).unwrap();
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build().unwrap();
+        let key = PrivateKeyDer::try_from(self.key_der.clone()).unwrap();
+        let config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(vec![self.der.clone()], key)
+            .unwrap();
         Arc::new(config)
     }
 
