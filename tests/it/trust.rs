@@ -122,7 +122,11 @@ fn a_sender_of_the_same_standard_is_verified_here_and_signed_anew() {
     let gateway = Setup::new().variable("SENDER", &sender_secret()).route(plain_route).start();
     assert_eq!(gateway.send(&delivery).status, 200);
     let kept = upstream.last();
-    assert_eq!(proven(&kept, &sender_secret()).as_deref(), Some("msg_1"), "without `sign` the sender's own stays");
+    assert_eq!(
+        proven(&kept, &sender_secret()).as_deref(),
+        Some("msg_1"),
+        "without `sign` the sender's own stays"
+    );
 }
 
 #[test]

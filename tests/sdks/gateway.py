@@ -53,8 +53,11 @@ class Upstream:
 class Gateway:
     """`sealpost run` with a route for every sender; `with` starts and ends it."""
 
-    def __init__(self, binary: str, folder: pathlib.Path, senders: list[dict], own: list[pathlib.Path]):
+    def __init__(
+        self, binary: str, folder: pathlib.Path, senders: list[dict], own: list[pathlib.Path], signs_with: str
+    ):
         self.binary, self.folder, self.own = binary, folder, own
+        (folder / "upstream.secret").write_text(signs_with)
         self.upstream = Upstream()
         self.log: list[dict] = []
         self.addresses: queue.Queue = queue.Queue()
@@ -72,7 +75,10 @@ class Gateway:
                 "match": {"path": sender["path"]},
                 "provider": sender["name"],
                 "secrets": [f"file:{self.folder}/{sender['route_name']}.secret"],
-                "upstream": self.upstream.url,
+                "upstream": {
+                    "url": self.upstream.url,
+                    "sign": {"secret": f"file:{self.folder}/upstream.secret"},
+                },
                 "public_url": ORIGIN,
             }
             routes.append({**route, **sender["route"]})

@@ -76,7 +76,7 @@ def workers(scratch: pathlib.Path, errors) -> list[Worker]:
     ]
 
 
-def check(worker: Worker, sender: dict, gateway: Gateway, refusal: int) -> tuple[int, list[str]]:
+def check(worker: Worker, sender: dict, gateway: Gateway, refusal: int, library: str | None) -> tuple[int, list[str]]:
     """The number of checks of one sender, and what failed."""
     failures, route = [], sender["route_name"]
     made = worker.ask(do="sign", label=sender["label"])
@@ -94,13 +94,21 @@ def check(worker: Worker, sender: dict, gateway: Gateway, refusal: int) -> tuple
     ]
     if not (200 <= status < 300 and exact):
         failures.append(f"signed by the SDK: {status}, {len(arrived)} arrived ({gateway.reasons(route)})")
+    # The library reads what it verified as JSON, so that is all that it can be asked about.
+    verifiable = [(headers, body) for headers, body in arrived if library and is_json(body)]
+    for headers, body in verifiable:
+        # Whoever sent it: what goes on carries the gateway's own signature.
+        forwarded = {"method": "POST", "url": "/", "headers": headers, "body": base64.b64encode(body).decode()}
+        said = worker.ask(do="verify", label=library, delivery=forwarded)
+        if not said.get("accepted") or said.get("changed_accepted"):
+            failures.append(f"signed for the upstream: {said}")
     if not sender["takes_sealpost"]:
-        return 2, failures
+        return 2 + len(verifiable), failures
     try:
         unsigned = worker.ask(do="unsigned", label=sender["label"])["delivery"]
         said = worker.ask(do="verify", label=sender["label"], delivery=gateway.sign(sender, unsigned))
     except RuntimeError as error:
-        return 4, failures if sender["differs"] else [*failures, f"sealpost sign: {error}"]
+        return 4 + len(verifiable), failures if sender["differs"] else [*failures, f"sealpost sign: {error}"]
     if "error" in said:
         failures.append(f"signed by sealpost: {said['error']}")
     elif sender["differs"]:
@@ -110,7 +118,15 @@ def check(worker: Worker, sender: dict, gateway: Gateway, refusal: int) -> tuple
         failures.append(f"signed by sealpost: the SDK refuses it: {said['said']}")
     elif said["changed_accepted"]:
         failures.append("signed by sealpost: the SDK accepts a changed copy")
-    return 4, failures
+    return 4 + len(verifiable), failures
+
+
+def is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True
 
 
 def described(sender: dict, language: str, checks: int) -> str:
@@ -121,11 +137,13 @@ def described(sender: dict, language: str, checks: int) -> str:
     return f"{sender['label']}: {language} {sender['package']} {sender['version']} {ways}, {checks} checks{note}"
 
 
-def run_language(worker: Worker, senders: list[dict], gateway: Gateway, refusals: dict[str, int]) -> list:
+def run_language(
+    worker: Worker, senders: list[dict], gateway: Gateway, refusals: dict[str, int], library: str | None
+) -> list:
     results = []
     for sender in senders:
         try:
-            checks, failures = check(worker, sender, gateway, refusals[sender["name"]])
+            checks, failures = check(worker, sender, gateway, refusals[sender["name"]], library)
         except Exception as error:
             checks, failures = 1, [f"{type(error).__name__}: {error}"]
         print(("ok     " if not failures else "FAILED ") + described(sender, worker.language, checks), flush=True)
@@ -170,11 +188,15 @@ def checked(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="sealpost-sdks-") as scratch:
         scratch = pathlib.Path(scratch)
         running = workers(scratch, errors)
-        tables, missing = {}, set()
+        tables, missing, libraries, signs_with = {}, set(), {}, None
         for worker in running:
             table = worker.ask(do="table")
             if isinstance(table, dict):
                 raise RuntimeError(f"the {worker.language} worker: {table['error']}")
+            # The reference library, which verifies what the gateway signs for the upstream.
+            reference = [s for s in table if (s["name"], s["package"]) == ("standard-webhooks", "standardwebhooks")]
+            libraries[worker] = reference[0]["label"] if reference else None
+            signs_with = reference[0]["secret"] if reference else signs_with
             wanted = [s for s in table if not options.only or {s["name"], s["label"]} & set(options.only)]
             missing |= {sender["name"] for sender in wanted if sender["name"] not in known}
             tables[worker] = [sender for sender in wanted if sender["name"] in known]
@@ -183,8 +205,14 @@ def checked(options: argparse.Namespace) -> int:
                 sender["path"] = f"/{worker.language}/{sender['label']}"
         everyone = [sender for table in tables.values() for sender in table]
         own = [file for file in options.providers if file.stem not in catalogue(binary)]
-        with Gateway(binary, scratch, everyone, own) as gateway, concurrent.futures.ThreadPoolExecutor() as pool:
-            runs = [pool.submit(run_language, worker, tables[worker], gateway, known) for worker in running]
+        with (
+            Gateway(binary, scratch, everyone, own, signs_with) as gateway,
+            concurrent.futures.ThreadPoolExecutor() as pool,
+        ):
+            runs = [
+                pool.submit(run_language, worker, tables[worker], gateway, known, libraries[worker])
+                for worker in running
+            ]
             results = [result for run in runs for result in run.result()]
         for worker in running:
             worker.end()
