@@ -20,3 +20,10 @@ pub fn now() -> UnixTime {
 pub fn monotonic() -> Instant {
     Instant::now()
 }
+
+/// The time of day in Unix nanoseconds, for what is measured and not compared; 0 before 1970.
+#[must_use]
+pub fn wall_nanos() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

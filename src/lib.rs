@@ -34,6 +34,9 @@ pub mod logs;
 pub mod metrics;
 
 #[cfg(feature = "gateway")]
+pub mod trace;
+
+#[cfg(feature = "gateway")]
 pub mod admin;
 
 #[cfg(feature = "gateway")]

@@ -239,6 +239,13 @@ fn say_what_the_time_says(gateway: &Gateway) {
     }
 }
 
+/// Waits a little for the last spans to be sent.
+async fn flush_traces(gateway: &Gateway) {
+    if let Some(tracer) = gateway.live().tracer.clone() {
+        let _ = tokio::task::spawn_blocking(move || tracer.flush(CLOSE)).await;
+    }
+}
+
 struct Server {
     gateway: Arc<Gateway>,
     reloader: Arc<Reloader>,
@@ -368,6 +375,7 @@ impl Server {
         }
         let _ = self.admin_shutdown.send(true);
         let _ = tokio::time::timeout(Duration::from_millis(100), self.admin_service.closed()).await;
+        flush_traces(&self.gateway).await;
         // Nothing is lost if the disk is too slow for this: what was answered is written.
         let close = tokio::task::spawn_blocking(move || self.gateway.stores.main.close());
         let _ = tokio::time::timeout(CLOSE, close).await;

@@ -7,7 +7,7 @@ use super::expiry::RouteExpiry;
 use super::provider::Providers;
 use super::secrets::Secrets;
 use super::warnings::{self, Seen};
-use super::{Config, Source, dedupe, limits, listen, route};
+use super::{Config, Source, dedupe, limits, listen, route, tracing};
 use crate::routes::{Route, RouteTable};
 use crate::yaml::{self, Cursor, Fields, Place, Problems};
 
@@ -93,6 +93,7 @@ fn file(mut fields: Fields<'_, '_>, shared: &mut Shared<'_>) -> Option<Config> {
     let limits = limits::limits(&mut fields, shared);
     let dedupe = dedupe::dedupe(&mut fields, shared);
     let trusted_proxies = listen::trusted_proxies(&mut fields);
+    let tracing = tracing::tracing(&mut fields);
     if let Some(cursor) = fields.optional("providers") {
         shared.providers.read(&cursor, &mut shared.warnings, fields.problems());
     }
@@ -109,6 +110,7 @@ fn file(mut fields: Fields<'_, '_>, shared: &mut Shared<'_>) -> Option<Config> {
         limits,
         dedupe,
         trusted_proxies,
+        tracing,
         routes: routes?,
         warnings: Vec::new(),
         expiries: Vec::new(),

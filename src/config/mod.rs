@@ -16,6 +16,7 @@ mod reference;
 mod route;
 mod schema;
 mod secrets;
+mod tracing;
 mod upstream;
 mod warnings;
 
@@ -50,6 +51,8 @@ pub struct Config {
     pub dedupe: DedupeConfig,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// How requests are traced; `None` for not at all.
+    pub tracing: Option<TracingConfig>,
     /// The routes.
     pub routes: RouteTable,
     /// What is allowed but deserves a look, by place.
@@ -106,6 +109,29 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// Bytes of one request head.
     pub headers: usize,
+}
+
+/// How requests are traced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TracingConfig {
+    /// Where spans are posted to; `None` to send none.
+    pub otlp: Option<String>,
+    /// Of all 64-bit numbers those below this one stand for the requests that are recorded; the largest for all of them.
+    pub sample: u64,
+    /// The name under which spans are reported.
+    pub service_name: String,
+    /// What becomes of the trace that a request came with.
+    pub incoming: Incoming,
+}
+
+/// What becomes of the trace that a request came with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Incoming {
+    /// It goes on.
+    #[default]
+    Continue,
+    /// The request's own trace links to it.
+    Link,
 }
 
 /// How events are remembered.

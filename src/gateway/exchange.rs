@@ -25,6 +25,7 @@ use crate::clock;
 use crate::metrics::Operation;
 use crate::routes::{Mode, Route};
 use crate::time::Distance;
+use crate::trace::Step;
 use crate::verify::{self, Event, Rejection, Verified};
 
 /// Serves the requests of one listener.
@@ -149,6 +150,7 @@ impl Exchange {
             }
         });
         let body = body.await?;
+        let read = record.step(Step::Body, Some(arrived));
         self.challenged(session, &request, Some(&body), None)?;
 
         let fetched = match &request.live.keys {
@@ -180,6 +182,7 @@ impl Exchange {
             }
             (None, None) => Verdict::Unchecked,
         };
+        record.step(Step::Verify, read);
         if let Verdict::Verified(verified) = &verdict {
             record.verified(verified.secret_index(), signature_age(verified));
         }

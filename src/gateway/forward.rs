@@ -38,6 +38,7 @@ impl Gateway {
         let host = request.host.as_bytes();
         let head = session.head();
         let signature = signing::sign(route, &permit, event, body.as_slice(), clock::now());
+        let passed_on = record.passed_on();
         let added = Added {
             host,
             provider: route.provider.as_deref().map_or("none", |provider| provider.name.as_str()),
@@ -50,6 +51,7 @@ impl Gateway {
             secret: secret.map(String::as_str),
             signs: route.trust.signer.is_some(),
             signature: signature.as_ref(),
+            trace: passed_on.as_ref().map(|(parent, state)| (parent.as_str(), *state)),
             verified: verified.is_some(),
             forwarded_for: &request.origin.forwarded_for,
             forwarded_proto: if request.https { "https" } else { "http" },

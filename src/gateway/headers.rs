@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::session::Fields;
 use super::signing::Signature;
 use super::upstream::Outbound;
+use crate::trace::{TRACEPARENT, TRACESTATE};
 
 /// What becomes of a header line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,9 +82,8 @@ fn goes_on(name: &[u8], trusted: bool) -> bool {
 /// The fields of Standard Webhooks, which are ours on a route that signs; `_` and `-` are the same to some applications.
 fn signed_by_us(name: &[u8]) -> bool {
     ["webhook-id", "webhook-timestamp", "webhook-signature"].iter().any(|ours| {
-        let same = |(one, other): (&u8, u8)| {
-            one.to_ascii_lowercase() == other || (*one == b'_' && other == b'-')
-        };
+        let same =
+            |(one, other): (&u8, u8)| one.to_ascii_lowercase() == other || (*one == b'_' && other == b'-');
         name.len() == ours.len() && name.iter().zip(ours.bytes()).all(same)
     })
 }
@@ -127,6 +127,8 @@ pub(super) struct Added<'a> {
     pub(super) signs: bool,
     /// Our signature, on what was verified.
     pub(super) signature: Option<&'a Signature>,
+    /// The upstream's `traceparent` where requests are traced, and whether `tracestate` goes on.
+    pub(super) trace: Option<(&'a str, bool)>,
     /// Whether a secret or key of the route proved the sender. Never so on a route without a provider, and in shadow mode
     /// not of what would have been refused.
     pub(super) verified: bool,
@@ -148,7 +150,12 @@ fn sendable(value: &&str) -> bool {
 impl Added<'_> {
     /// Whether a field of the request gives way to one of these, which not every route adds.
     fn replaces(&self, name: &[u8]) -> bool {
-        self.signs && signed_by_us(name)
+        let signed = self.signs && signed_by_us(name);
+        let traced = self.trace.is_some_and(|(_, state_goes_on)| {
+            name.eq_ignore_ascii_case(TRACEPARENT.as_bytes())
+                || (!state_goes_on && name.eq_ignore_ascii_case(TRACESTATE.as_bytes()))
+        });
+        signed || traced
     }
 
     fn each(&self, mut put: impl FnMut(&'static str, &[u8])) {
@@ -174,6 +181,9 @@ impl Added<'_> {
             put("webhook-id", id.as_bytes());
             put("webhook-timestamp", digits.format(*timestamp).as_bytes());
             put("webhook-signature", signature.as_bytes());
+        }
+        if let Some((parent, _)) = self.trace {
+            put(TRACEPARENT, parent.as_bytes());
         }
         put("x-forwarded-for", self.forwarded_for.as_bytes());
         put("x-forwarded-proto", self.forwarded_proto.as_bytes());

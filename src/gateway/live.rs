@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::metrics::{Metrics, RouteMetrics, SecretUse};
 use crate::routes::Route;
 use crate::time::UnixTime;
+use crate::trace::Tracer;
 
 /// A configuration with its routes' peers and metrics. Immutable; a reload makes another one.
 pub(crate) struct Live {
@@ -18,6 +19,8 @@ pub(crate) struct Live {
     pub(crate) config: Config,
     /// When it came into force.
     pub(crate) loaded_at: UnixTime,
+    /// What traces requests.
+    pub(crate) tracer: Option<Arc<Tracer>>,
     routes: HashMap<String, RouteLive>,
 }
 
@@ -40,7 +43,7 @@ impl Live {
     /// Prepares a configuration whose file lies in `folder`.
     ///
     /// # Errors
-    /// One sentence, if a route's certificates cannot be used.
+    /// One sentence, if a route's certificates cannot be used, or the thread for tracing cannot be started.
     pub(crate) fn new(
         config: Config,
         folder: &Path,
@@ -76,7 +79,8 @@ impl Live {
                 Ok((route.name.clone(), live))
             })
             .collect::<Result<_, String>>()?;
-        Ok(Self { config, loaded_at, routes })
+        let tracer = config.tracing.as_ref().map(|tracing| Tracer::new(tracing, metrics)).transpose()?;
+        Ok(Self { config, loaded_at, tracer: tracer.map(Arc::new), routes })
     }
 
     /// What belongs to `route`, which is one of this configuration's.

@@ -23,6 +23,7 @@ mod respond;
 mod session;
 mod signing;
 mod state;
+mod tracing;
 mod upstream;
 
 pub(crate) use certificate::{Certificate, load as load_certificate};

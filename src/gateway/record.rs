@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use super::live::RouteLive;
 use super::state::Gateway;
+use super::tracing::Tracing;
 use crate::admit::Reason;
 use crate::clock;
 use crate::dedupe::StoreError;
 use crate::metrics::Operation;
 use crate::routes::Route;
+use crate::trace::Step;
 use crate::verify::Event;
 
 /// The facts of one request, gathered on its way.
@@ -21,15 +23,17 @@ pub(super) struct Record {
     /// Bytes of body received and sent.
     pub(super) received: u64,
     pub(super) sent: u64,
-    started: Instant,
+    pub(super) started: Instant,
     upstream: Option<Duration>,
-    route: Option<(Arc<Route>, Option<RouteLive>)>,
-    event: Event,
-    secret: Option<usize>,
-    shadow: Option<Reason>,
+    pub(super) route: Option<(Arc<Route>, Option<RouteLive>)>,
+    pub(super) event: Event,
+    pub(super) secret: Option<usize>,
+    pub(super) shadow: Option<Reason>,
     reason: Reason,
-    status: u16,
+    pub(super) status: u16,
     why: Option<String>,
+    /// Only while requests are traced.
+    pub(super) tracing: Option<Box<Tracing>>,
 }
 
 impl Record {
@@ -50,6 +54,7 @@ impl Record {
             reason: Reason::BadRequest,
             status: 0,
             why: None,
+            tracing: None,
         }
     }
 
@@ -88,7 +93,8 @@ impl Record {
     }
 
     /// The claim was answered.
-    pub(super) fn claimed(&self, gateway: &Gateway, started: Instant) {
+    pub(super) fn claimed(&mut self, gateway: &Gateway, started: Instant) {
+        self.step(Step::Claim, Some(started));
         gateway.metrics.store(Operation::Claim, clock::monotonic().duration_since(started));
     }
 
@@ -100,6 +106,7 @@ impl Record {
 
     /// The upstream answered or gave up.
     pub(super) fn answered(&mut self, live: &RouteLive, started: Instant) {
+        self.step(Step::Upstream, Some(started));
         let took = clock::monotonic().duration_since(started);
         live.metrics.upstream(took);
         self.upstream = Some(took);
@@ -160,6 +167,8 @@ impl Record {
             upstream: self.upstream,
             client: self.client,
             why: self.why.as_deref(),
+            trace_id: self.tracing.as_ref().map(|tracing| tracing.trace.id()).as_deref(),
         });
+        self.end_trace(counted, took);
     }
 }

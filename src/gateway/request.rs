@@ -64,6 +64,7 @@ pub(super) fn identify<'l>(
     let head = session.head();
     let origin = client::origin(session.peer(), &head.headers, &live.config.trusted_proxies);
     record.client = origin.client;
+    record.traced(live, head, origin.trusted);
     framing::check_semantics(&head.method, &head.headers).map_err(bad)?;
     let host = host_of(head).ok_or_else(|| bad("Host is missing"))?;
     framing::check_host(host.as_bytes()).map_err(bad)?;

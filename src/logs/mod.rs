@@ -97,6 +97,8 @@ pub struct RequestLine<'a> {
     pub client: Option<IpAddr>,
     /// The exact reason behind the reason.
     pub why: Option<&'a str>,
+    /// The name of its trace, where requests are traced.
+    pub trace_id: Option<&'a str>,
 }
 
 /// Writes a request's line: a warning where we owe the sender an answer (5xx), otherwise for information.
@@ -121,6 +123,7 @@ pub fn request(line: &RequestLine<'_>) {
                 took_us = micros(line.took),
                 upstream_us = line.upstream.map(micros),
                 client = line.client.as_ref().map(tracing::field::display),
+                trace_id = line.trace_id,
                 why = line.why,
             )
         };
@@ -179,6 +182,7 @@ mod tests {
         upstream: Some(Duration::from_micros(900)),
         client: Some(IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7))),
         why: None,
+        trace_id: None,
     };
 
     /// The lines written while `what` runs.

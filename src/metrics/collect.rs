@@ -14,7 +14,7 @@ use super::{
     BUFFERED_BYTES, CONFIG, CONNECTIONS, Family, Gauges, Histogram, Inner, KEY_FETCHES, LOG_LINES_DROPPED,
     Operation, RELOADS, REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT, SECRET_EXPIRES, SECRET_LAST_MATCHED,
     SECRET_MATCHED, SIGNATURE_AGE_SECONDS, STORE_ENTRIES, STORE_ERRORS, STORE_EVICTIONS, STORE_SECONDS,
-    Series, UPSTREAM_SECONDS, VERIFY_SECONDS,
+    Series, SpanResult, TRACED_REQUESTS, UPSTREAM_SECONDS, VERIFY_SECONDS,
 };
 use crate::admit::Reason;
 use crate::time::UnixTime;
@@ -130,6 +130,10 @@ impl Scrape {
         let mut fetches = page.family(&KEY_FETCHES, MetricType::Counter)?;
         fetches.counter(&[("result", "ok")], load(&self.inner.key_fetches_ok))?;
         fetches.counter(&[("result", "error")], load(&self.inner.key_fetches_error))?;
+        let mut spans = page.family(&TRACED_REQUESTS, MetricType::Counter)?;
+        for (result, count) in SpanResult::ALL.iter().zip(&self.inner.spans) {
+            spans.counter(&[("result", result.word())], load(count))?;
+        }
         let hash = self.inner.config.lock().clone();
         page.family(&CONFIG, MetricType::Info)?.0.encode_info(&[("hash", hash)])?;
         page.family(&LOG_LINES_DROPPED, MetricType::Counter)?.counter(&[], self.gauges.log_lines_dropped)

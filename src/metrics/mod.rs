@@ -71,6 +71,10 @@ const RELOADS: Family =
     Family { name: "reloads", meaning: "Configurations loaded (ok) or refused (error), the first included" };
 const KEY_FETCHES: Family =
     Family { name: "key_fetches", meaning: "Fetches of keys that senders publish: had (ok) or not (error)" };
+const TRACED_REQUESTS: Family = Family {
+    name: "traced_requests",
+    meaning: "Traced requests by what became of their spans: taken by the collector (exported), not taken (failed), no room in the queue (dropped)",
+};
 const CONFIG: Family = Family { name: "config", meaning: "The configuration in force, by its hash" };
 const LOG_LINES_DROPPED: Family = Family {
     name: "log_lines_dropped",
@@ -115,6 +119,31 @@ impl Operation {
     }
 }
 
+/// What became of a request's spans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpanResult {
+    /// The collector took them.
+    Exported,
+    /// The collector did not take them.
+    Failed,
+    /// There was no room in the queue.
+    Dropped,
+}
+
+impl SpanResult {
+    const ALL: [Self; 3] = [Self::Exported, Self::Failed, Self::Dropped];
+
+    /// Its label.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Exported => "exported",
+            Self::Failed => "failed",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
 /// What is measured at the moment of a scrape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauges {
@@ -148,6 +177,7 @@ struct Inner {
     reloads_error: AtomicU64,
     key_fetches_ok: AtomicU64,
     key_fetches_error: AtomicU64,
+    spans: [AtomicU64; SpanResult::ALL.len()],
     config: Mutex<String>,
 }
 
@@ -243,6 +273,7 @@ impl Metrics {
             reloads_error: AtomicU64::new(0),
             key_fetches_ok: AtomicU64::new(0),
             key_fetches_error: AtomicU64::new(0),
+            spans: std::array::from_fn(|_| AtomicU64::new(0)),
             config: Mutex::default(),
         }))
     }
@@ -297,6 +328,11 @@ impl Metrics {
     pub fn keys_fetched(&self, ok: bool) {
         let counter = if ok { &self.0.key_fetches_ok } else { &self.0.key_fetches_error };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The spans of so many requests were sent, or could not be.
+    pub fn traced(&self, result: SpanResult, requests: u64) {
+        self.0.spans[result as usize].fetch_add(requests, Ordering::Relaxed);
     }
 
     /// The configuration with this hash is in force.

@@ -113,6 +113,7 @@ fn every_metric_of_the_manual_is_there_with_its_kind_and_labels() {
         ("sealpost_connections", "gauge", ""),
         ("sealpost_reloads_total", "counter", "result"),
         ("sealpost_key_fetches_total", "counter", "result"),
+        ("sealpost_traced_requests_total", "counter", "result"),
         ("sealpost_config_info", "gauge", "hash"),
         ("sealpost_log_lines_dropped_total", "counter", ""),
     ];

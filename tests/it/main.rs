@@ -31,5 +31,6 @@ mod seeds;
 mod shadow;
 mod shutdown;
 mod tls;
+mod tracing;
 mod trust;
 mod upstream_faults;

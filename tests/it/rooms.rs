@@ -18,6 +18,7 @@ const ROOMS: &[&str] = &[
     "admit",
     "logs",
     "metrics",
+    "trace",
     "admin",
     "environment",
     "gateway",

@@ -37,6 +37,7 @@ pub fn schema() -> Value {
                     text("A network such as `10.0.0.0/8`, or one address."),
                 ),
             ),
+            ("tracing", tracing()),
             ("providers", providers()),
             (
                 "routes",
@@ -206,6 +207,48 @@ fn dedupe() -> Value {
                 kit::size_or_zero(
                     "All stored first answers together; past it the oldest go, their events stay remembered.",
                     "64MiB",
+                ),
+            ),
+        ],
+    )
+}
+
+fn tracing() -> Value {
+    object(
+        "Traces of requests (W3C Trace Context, OpenTelemetry). Without it none of it runs.",
+        &[],
+        vec![
+            (
+                "otlp",
+                kit::pattern(
+                    "The collector's address for OTLP over HTTP, such as `http://127.0.0.1:4318`; `/v1/traces` is put behind it. Without it no span is sent.",
+                    "^https?://[^@?#\\s]+$",
+                ),
+            ),
+            (
+                "sample",
+                json!({
+                    "type": "number",
+                    "minimum": 0,
+                    "maximum": 1,
+                    "description": "The part of all requests that is recorded. Only a trusted proxy may say otherwise in its `traceparent`.",
+                    "default": 1
+                }),
+            ),
+            (
+                "service_name",
+                kit::pattern_with_default(
+                    "The name under which spans are reported.",
+                    "^.{1,255}$",
+                    "sealpost",
+                ),
+            ),
+            (
+                "incoming",
+                one_of(
+                    "What becomes of the trace that a request came with: it goes on (`continue`), or a new one links to it (`link`).",
+                    &["continue", "link"],
+                    "continue",
                 ),
             ),
         ],

@@ -50,6 +50,7 @@ const MAPPINGS: &[(&str, &str, &str)] = &[
     (TOP, "admin: { token: { % } }", "/properties/admin/properties/token/oneOf/1"),
     (TOP, "limits: { % }", "/properties/limits"),
     (TOP, "dedupe: { % }", "/properties/dedupe"),
+    (TOP, "tracing: { % }", "/properties/tracing"),
     ("@", "routes: [{ % }]", "/properties/routes/items"),
     ("@", "routes: [{ match: { % } }]", "/properties/routes/items/properties/match"),
     ("@", "routes: [{ secrets: [{ % }] }]", "/properties/routes/items/properties/secrets/items/oneOf/1"),

@@ -3,6 +3,7 @@
 pub(crate) mod arena;
 pub(crate) mod certificate;
 pub(crate) mod client;
+pub(crate) mod collector;
 pub(crate) mod gateway;
 pub(crate) mod http2;
 pub(crate) mod key_server;
