@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use sealpost::admit::Reason;
 use sealpost::metrics::{Format, Gauges, Metrics, Operation};
+use sealpost::time::UnixTime;
 use serde_json::Value;
 
 /// Labels that Prometheus itself adds to what it scrapes.
@@ -110,7 +111,8 @@ fn known() -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
     let metrics = Metrics::new();
     let route = metrics.route("stripe", "stripe", &["0".into()]);
     let took = Duration::from_millis(1);
-    route.verified(0, Some(took));
+    route.verified(0, Some(took), UnixTime::from_millis(0));
+    route.expires(0, Some(UnixTime::from_millis(0)));
     route.verifying(took);
     route.upstream(took);
     route.finished(Reason::Forwarded, took);
