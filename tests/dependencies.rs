@@ -10,6 +10,7 @@ const POLICY: &str = include_str!("../deny.toml");
 const LOCK: &str = include_str!("../Cargo.lock");
 const BENCHMARK_LOCK: &str = include_str!("../benches/peers/Cargo.lock");
 const EXAMPLE_LOCK: &str = include_str!("../examples/rust/Cargo.lock");
+const LIMITS_LOCK: &str = include_str!("../benches/limits/Cargo.lock");
 
 #[test]
 fn every_licence_is_on_the_list() {
@@ -25,7 +26,7 @@ fn every_licence_is_on_the_list() {
 #[test]
 fn every_crate_comes_from_crates_io() {
     let registries = list("sources", "allow-registry");
-    for lock in [LOCK, BENCHMARK_LOCK, EXAMPLE_LOCK] {
+    for lock in [LOCK, BENCHMARK_LOCK, EXAMPLE_LOCK, LIMITS_LOCK] {
         let strangers: Vec<_> = lock
             .lines()
             .filter_map(|line| line.strip_prefix("source = "))
@@ -39,9 +40,12 @@ fn every_crate_comes_from_crates_io() {
 
 #[test]
 fn every_crate_has_a_digest_and_only_our_own_package_has_no_source() {
-    for (lock, ours) in
-        [(LOCK, "sealpost"), (BENCHMARK_LOCK, "sealpost-bench"), (EXAMPLE_LOCK, "sealpost-example-receiver")]
-    {
+    for (lock, ours) in [
+        (LOCK, "sealpost"),
+        (BENCHMARK_LOCK, "sealpost-bench"),
+        (EXAMPLE_LOCK, "sealpost-example-receiver"),
+        (LIMITS_LOCK, "sealpost-limits"),
+    ] {
         let without = |key: &str| -> Vec<&str> {
             let key = format!("\n{key} = \"");
             let packages = lock.split("[[package]]\nname = \"").skip(1);
@@ -59,6 +63,7 @@ fn no_requirement_is_a_wildcard() {
         include_str!("../Cargo.toml"),
         include_str!("../benches/peers/Cargo.toml"),
         include_str!("../examples/rust/Cargo.toml"),
+        include_str!("../benches/limits/Cargo.toml"),
     ] {
         let wild: Vec<_> = manifest
             .lines()
