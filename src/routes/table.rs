@@ -1,6 +1,7 @@
 //! Finding a request's route by hash lookups: ten thousand routes cost a request no more than ten.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
@@ -12,9 +13,13 @@ use super::{MethodUse, Route};
 #[derive(Clone, Debug, Default)]
 pub struct RouteTable {
     routes: Vec<Arc<Route>>,
-    by_host: HashMap<Host, Paths>,
+    by_host: Table<Host, Paths>,
     any_host: Paths,
 }
+
+/// Only the configuration puts anything in, so a stranger cannot make keys collide; and without random keys the same
+/// configuration takes the same way each time.
+type Table<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
 
 /// What the table says of a request.
 #[derive(Debug)]
@@ -35,8 +40,8 @@ pub enum Found<'t> {
 /// Routes of one host by path; the numbers are indices into `routes`.
 #[derive(Clone, Debug, Default)]
 struct Paths {
-    exact: HashMap<String, usize>,
-    prefix: HashMap<String, usize>,
+    exact: Table<String, usize>,
+    prefix: Table<String, usize>,
     /// The longest prefix's length: a longer path need not be walked from its end, however many slashes it has.
     longest: usize,
 }
