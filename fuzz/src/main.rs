@@ -4,6 +4,7 @@
 //! drive list                       names the targets
 //! drive run TARGET FILE|FOLDER…    runs these inputs
 //! drive random TARGET SECONDS      changes the seeds at random, without guidance
+//! drive fixed TARGET RUNS          the same, so many times
 //! ```
 
 use std::path::PathBuf;
@@ -18,9 +19,16 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["list"] => TARGETS.iter().for_each(|target| println!("{}", target.name)),
         ["run", name, inputs @ ..] => run(named(name), inputs),
-        ["random", name, seconds] => random(named(name), seconds.parse().expect("a number of seconds")),
+        ["random", name, seconds] => {
+            let end = Instant::now() + Duration::from_secs(seconds.parse().expect("a number of seconds"));
+            random(named(name), |_| Instant::now() < end);
+        }
+        ["fixed", name, runs] => {
+            let runs: u64 = runs.parse().expect("a number of runs");
+            random(named(name), |executions| executions < runs);
+        }
         _ => {
-            eprintln!("drive list | run TARGET FILE… | random TARGET SECONDS");
+            eprintln!("drive list | run TARGET FILE… | random TARGET SECONDS | fixed TARGET RUNS");
             return ExitCode::FAILURE;
         }
     }
@@ -46,7 +54,7 @@ fn run(target: &Target, inputs: &[&str]) {
 }
 
 /// Leaves the input that fails in `crash-TARGET`.
-fn random(target: &'static Target, seconds: u64) {
+fn random(target: &'static Target, goes_on: impl Fn(u64) -> bool) {
     let seeds = (target.seeds)();
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = |below: usize| {
@@ -56,9 +64,8 @@ fn random(target: &'static Target, seconds: u64) {
         usize::try_from(state >> 16).unwrap_or_default() % below.max(1)
     };
     let crash = PathBuf::from(format!("crash-{}", target.name));
-    let end = Instant::now() + Duration::from_secs(seconds);
     let mut executions = 0_u64;
-    while Instant::now() < end {
+    while goes_on(executions) {
         let mut input = seeds[next(seeds.len())].clone();
         for _ in 0..=next(4) {
             let other = &seeds[next(seeds.len())];
