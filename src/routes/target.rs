@@ -18,6 +18,9 @@ pub enum TargetProblem {
     Backslash,
     /// It holds `%2e`, `%2f`, `%5c`, `%00` or `%25`: what a second decoding would turn into path syntax.
     EncodedSyntax,
+    /// A `%` begins no escape (RFC 3986 section 2.1; `%u002e` is a dot for some), or the escapes are a longer form of a
+    /// character than UTF-8 has (RFC 3629 section 3), which lax decoders read as the dot or slash it would be.
+    BadEscape,
     /// It holds `;`, which some servers cut a segment at.
     Semicolon,
     /// It holds `#`, which never travels.
@@ -34,6 +37,9 @@ impl fmt::Display for TargetProblem {
             Self::EmptySegment => "the path holds an empty segment (`//`)",
             Self::Backslash => "the path holds a backslash",
             Self::EncodedSyntax => "the path holds an encoded `.`, `/`, `\\`, `%` or NUL",
+            Self::BadEscape => {
+                "the path holds a `%` without two hex digits, or UTF-8 in a form that is too long"
+            }
             Self::Semicolon => "the path holds a `;`",
             Self::Fragment => "the target holds a `#`",
             Self::NotPrintable => "the target holds a space, a control byte or a byte beyond ASCII",
@@ -64,6 +70,7 @@ fn in_path(path: &str) -> Option<TargetProblem> {
             b';' => return Some(TargetProblem::Semicolon),
             b'#' => return Some(TargetProblem::Fragment),
             b'%' if encodes_syntax(next) => return Some(TargetProblem::EncodedSyntax),
+            b'%' if !is_escape(next) => return Some(TargetProblem::BadEscape),
             0..=b' ' | 0x7f.. => return Some(TargetProblem::NotPrintable),
             _ => {}
         }
@@ -76,6 +83,21 @@ fn in_path(path: &str) -> Option<TargetProblem> {
 fn encodes_syntax(after: &[u8]) -> bool {
     let digits = after.get(..2).unwrap_or_default();
     [b"2e", b"2f", b"5c", b"00", b"25"].iter().any(|code| digits.eq_ignore_ascii_case(*code))
+}
+
+/// Whether what follows a `%` is two digits, and no beginning of UTF-8 in a form that is too long.
+fn is_escape(after: &[u8]) -> bool {
+    let byte = |at: usize| {
+        let digits = std::str::from_utf8(after.get(at..at.saturating_add(2))?).ok()?;
+        u8::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))
+    };
+    let second = if after.get(2) == Some(&b'%') { byte(3) } else { None };
+    match (byte(0), second) {
+        (None | Some(0xc0 | 0xc1), _) | (Some(0xe0), Some(0x80..=0x9f)) | (Some(0xf0), Some(0x80..=0x8f)) => {
+            false
+        }
+        (Some(_), _) => true,
+    }
 }
 
 fn in_query(query: &str) -> Option<TargetProblem> {
@@ -118,6 +140,15 @@ mod tests {
             ("/a%5cb", EncodedSyntax),
             ("/a%00", EncodedSyntax),
             ("/a%252e", EncodedSyntax),
+            ("/a%2", BadEscape),
+            ("/a%", BadEscape),
+            ("/a%+1", BadEscape),
+            ("/a%zz", BadEscape),
+            ("/a%u002e", BadEscape),
+            ("/a%c0%ae", BadEscape),
+            ("/a%C1%9C", BadEscape),
+            ("/a%e0%80%ae", BadEscape),
+            ("/a%F0%80%80%AE", BadEscape),
             ("/a;b=c/d", Semicolon),
             ("/a#b", Fragment),
             ("/a?b#c", Fragment),
@@ -143,8 +174,9 @@ mod tests {
             "/.well-known/x",
             "/a%20b",
             "/a%C3%A9",
-            "/a%2",
-            "/a%",
+            "/a%E0%A0%80",
+            "/a%F0%9F%98%80",
+            "/a%e9",
             "/a:b@c,d=e+f~g$!*'()&",
             "/a?next=//x/../%2e%2f;\\",
             "/a?",
