@@ -87,13 +87,37 @@ pub(super) fn keeps_alive(version: Version, fields: &Fields) -> bool {
     keep
 }
 
-/// `host[:port]` and nothing that a URL parser could read as userinfo, path or a second host.
+/// `host[:port]` (RFC 9110 section 7.2) and nothing that a URL parser could read as userinfo, path, a second host or a second
+/// port: a name of labels, an address, or an IPv6 address in brackets.
 pub(super) fn check_host(host: &[u8]) -> Result<(), Problem> {
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_:[]~".contains(byte);
-    if host.is_empty() || host.len() > 255 || !host.iter().all(allowed) {
-        return Err("Host is not host[:port]");
+    let text = std::str::from_utf8(host).ok().filter(|text| text.len() <= 255);
+    text.and_then(is_host_and_port).ok_or("Host is not host[:port]")
+}
+
+fn is_host_and_port(text: &str) -> Option<()> {
+    let rest = match text.strip_prefix('[') {
+        Some(bracketed) => {
+            let (address, rest) = bracketed.split_once(']')?;
+            address.parse::<std::net::Ipv6Addr>().ok()?;
+            rest
+        }
+        None => {
+            let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+            let label = |label: &str| {
+                !label.is_empty()
+                    && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_~".contains(&byte))
+            };
+            // One dot may stand at the end of a name.
+            name.strip_suffix('.').unwrap_or(name).split('.').all(label).then_some(rest)?
+        }
+    };
+    match rest.strip_prefix(':') {
+        Some(port) => {
+            let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+            port.parse::<u16>().ok().filter(|_| digits).map(|_| ())
+        }
+        None => rest.is_empty().then_some(()),
     }
-    Ok(())
 }
 
 /// What the method and the semantics of the head rule out whatever the route.
@@ -163,6 +187,21 @@ mod tests {
                 let head = format!("{before}POST /a?b=c%20d HTTP/1.1\r\nHost: a.example:80\r\n{fields}\r\n");
                 assert_eq!(check(&head), Ok(()), "{head:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_at_most_one_port() {
+        for host in
+            ["a", "A.example.", "a_b.example:8080", "127.0.0.1:80", "[::1]", "[2001:db8::1]:443", "a:0"]
+        {
+            assert_eq!(check_host(host.as_bytes()), Ok(()), "{host}");
+        }
+        for host in [
+            "", ".", "a..b", ".a", "a:", "a:b", "a:80:80", "a:65536", "a:+1", "::1", "[::1", "[::1]x", "[a]",
+            "a[::1]",
+        ] {
+            assert!(check_host(host.as_bytes()).is_err(), "{host}");
         }
     }
 
