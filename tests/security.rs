@@ -51,8 +51,12 @@ fn named(text: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Why a source has no such test that runs, if so.
-fn problem(source: &str, name: &str) -> Option<&'static str> {
+/// Why a source has no such test that runs, if so. A file of `tests/attacks` has cases; tests/it/attacks runs all of every file.
+fn problem(path: &str, source: &str, name: &str) -> Option<&'static str> {
+    if path.ends_with(".yaml") {
+        let case = format!("\n  - name: {name}\n");
+        return (!source.contains(&case)).then_some("there is no such case");
+    }
     let lines: Vec<&str> = source.lines().map(str::trim).collect();
     let starts = [format!("fn {name}("), format!("async fn {name}(")];
     let Some(at) = lines.iter().position(|line| starts.iter().any(|start| line.starts_with(start))) else {
@@ -77,7 +81,7 @@ fn every_test_that_the_threat_model_names_is_there() {
         let source = sources
             .entry(path.clone())
             .or_insert_with(|| fs::read_to_string(root().join(&path)).unwrap_or_default());
-        if let Some(why) = problem(source, &name) {
+        if let Some(why) = problem(&path, source, &name) {
             wrong.push(format!("{path}::{name}: {why}"));
         }
     }
@@ -97,10 +101,12 @@ fn every_row_names_a_test_or_says_that_there_is_none() {
 #[test]
 fn a_test_is_told_from_what_is_none() {
     let source = "#[test]\nfn one() {}\n\n    /// Words.\n    #[test]\n    #[cfg(unix)]\n    fn two() {\n#[test]\n#[ignore = \"x\"]\nfn three() {}\n\nfn four() {}\n";
-    assert_eq!(problem(source, "one"), None);
-    assert_eq!(problem(source, "two"), None);
-    assert_eq!(problem(source, "three"), Some("it is ignored"));
-    assert_eq!(problem(source, "four"), Some("it is no test"));
-    assert_eq!(problem(source, "tw"), Some("there is no such function"));
+    assert_eq!(problem("a.rs", source, "one"), None);
+    assert_eq!(problem("a.rs", source, "two"), None);
+    assert_eq!(problem("a.rs", source, "three"), Some("it is ignored"));
+    assert_eq!(problem("a.rs", source, "four"), Some("it is no test"));
+    assert_eq!(problem("a.rs", source, "tw"), Some("there is no such function"));
+    assert_eq!(problem("a.yaml", "cases:\n  - name: one\n    why: x\n", "one"), None);
+    assert_eq!(problem("a.yaml", "cases:\n  - name: one\n    why: x\n", "on"), Some("there is no such case"));
     assert_eq!(named("x [`a.rs::b`](tests/it/a.rs) y"), [("tests/it/a.rs".into(), "b".into())]);
 }

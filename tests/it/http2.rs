@@ -1,15 +1,14 @@
 //! HTTP/2 from the sender: the same rules, over cleartext with prior knowledge (`h2c: true`).
 
-use bytes::Bytes;
 use h2::Reason;
-use http::{HeaderMap, Request, Version};
+use http::{Request, Version};
 
+use crate::support::Gate;
 use crate::support::arena::Arena;
 use crate::support::client::Request as Delivery;
 use crate::support::http2::{Answer, Client, read, run, send};
 use crate::support::sender::{event, now, plain, timed};
 use crate::support::upstream::gated;
-use crate::support::{Gate, eventually};
 
 fn arena() -> Arena {
     Arena::with(|setup| setup.listen("{ address: \"127.0.0.1:0\", h2c: true }"))
@@ -100,67 +99,6 @@ fn what_the_head_can_refuse_is_refused_before_the_body() {
 }
 
 #[test]
-fn trailers_are_dropped() {
-    let arena = arena();
-    run(async {
-        let mut client = Client::cleartext(arena.gateway.address).await;
-        let (answer, mut stream) = client.begin(converted(&plain("/raw", "{}")), false).await;
-        stream.send_data(Bytes::from_static(b"{}"), false).unwrap();
-        let mut trailers = HeaderMap::new();
-        trailers.insert("x-trailer", "1".parse().unwrap());
-        stream.send_trailers(trailers).unwrap();
-        assert_eq!(read(answer).await.unwrap().status, 200);
-    });
-    assert_eq!(arena.upstream.last().header("x-trailer"), None);
-    assert_eq!(arena.upstream.last().text(), "{}");
-}
-
-#[test]
-fn a_length_that_is_not_the_bodys_is_refused() {
-    let arena = arena();
-    run(async {
-        for (length, body) in [("3", "{}"), ("1", "{}"), ("0", "{}")] {
-            let mut client = Client::cleartext(arena.gateway.address).await;
-            let delivery = plain("/raw", body).header("content-length", length);
-            match client.exchange(converted(&delivery), &delivery.body).await {
-                Ok(answer) => assert!(matches!(answer.status, 400 | 401), "{length}: {answer:?}"),
-                Err(error) => assert_eq!(error.reason(), Some(Reason::PROTOCOL_ERROR), "{length}"),
-            }
-        }
-    });
-    assert_eq!(arena.upstream.connections(), 0);
-    arena.only_good_requests_arrived("wrong lengths");
-}
-
-#[test]
-fn a_repeated_length_is_refused_here_too() {
-    let arena = arena();
-    run(async {
-        let mut client = Client::cleartext(arena.gateway.address).await;
-        let delivery = plain("/raw", "{}").header("content-length", "2").header("content-length", "2");
-        match client.exchange(converted(&delivery), &delivery.body).await {
-            Ok(answer) => assert_eq!(answer.status, 400),
-            Err(error) => assert!(error.is_reset(), "{error}"),
-        }
-    });
-    assert_eq!(arena.upstream.connections(), 0);
-}
-
-#[test]
-fn a_body_that_is_broken_off_is_not_forwarded() {
-    let arena = arena();
-    run(async {
-        let mut client = Client::cleartext(arena.gateway.address).await;
-        let (_answer, mut stream) = client.begin(converted(&plain("/raw", "{}")), false).await;
-        stream.send_data(Bytes::from_static(b"{}"), false).unwrap();
-        stream.send_reset(Reason::CANCEL);
-        assert_eq!(exchange(&mut client, &plain("/raw", "next")).await.status, 200);
-    });
-    let bodies: Vec<String> = arena.upstream.requests().iter().map(|r| r.text()).collect();
-    assert_eq!(bodies, ["next"]);
-}
-
-#[test]
 fn the_exchange_goes_on_when_the_sender_resets_the_stream() {
     let arena = arena();
     let gate = Gate::new();
@@ -197,73 +135,5 @@ fn a_slow_stream_does_not_hold_up_the_others() {
         }
         gate.open();
         assert_eq!(read(slow).await.unwrap().body, b"slow");
-    });
-}
-
-#[test]
-fn nobody_outside_can_set_our_headers_here_either() {
-    let arena = arena();
-    run(async {
-        let mut client = Client::cleartext(arena.gateway.address).await;
-        let delivery = plain("/raw", "{}")
-            .header("sealpost-route", "other")
-            .header("x-kept", "1")
-            .header("te", "trailers");
-        assert_eq!(exchange(&mut client, &delivery).await.status, 200);
-    });
-    let got = arena.upstream.last();
-    assert_eq!(got.all("sealpost-route"), ["raw"]);
-    assert_eq!(got.all("x-kept"), ["1"]);
-    assert_eq!(got.header("te"), None);
-    assert!(got.headers.iter().all(|(name, _)| !name.starts_with(':')));
-}
-
-#[test]
-fn connect_is_refused() {
-    let arena = arena();
-    run(async {
-        let mut client = Client::cleartext(arena.gateway.address).await;
-        let request = Request::builder().method("CONNECT").uri("upstream.example:80").body(()).unwrap();
-        let (answer, _stream) = client.begin(request, false).await;
-        match read(answer).await {
-            Ok(answer) => assert!(matches!(answer.status, 400 | 404 | 405 | 501), "{answer:?}"),
-            Err(error) => assert!(error.is_reset(), "{error}"),
-        }
-    });
-    assert_eq!(arena.upstream.connections(), 0);
-}
-
-#[test]
-fn an_authority_and_a_host_that_differ_are_refused() {
-    let arena = arena();
-    run(async {
-        let mut client = Client::cleartext(arena.gateway.address).await;
-        let delivery = plain("/raw", "{}").header("host", "other.example.com");
-        match client.exchange(converted(&delivery), &delivery.body).await {
-            Ok(answer) => assert_eq!(answer.status, 400),
-            Err(error) => assert!(error.is_reset(), "{error}"),
-        }
-    });
-    assert_eq!(arena.upstream.connections(), 0);
-}
-
-#[test]
-fn streams_that_are_opened_and_reset_at_once_harm_nobody() {
-    let arena = arena();
-    run(async {
-        let mut client = Client::cleartext(arena.gateway.address).await;
-        for _ in 0..2000 {
-            let Ok((answer, mut stream)) = client.try_begin(converted(&plain("/raw", "{}"))).await else {
-                break;
-            };
-            stream.send_reset(Reason::CANCEL);
-            drop(answer);
-        }
-        let mut client = Client::cleartext(arena.gateway.address).await;
-        assert_eq!(exchange(&mut client, &plain("/raw", "{}")).await.status, 200);
-    });
-    assert_eq!(arena.upstream.requests().len(), 1);
-    eventually("they are all over", || {
-        (arena.gateway.metric("sealpost_requests_in_flight", &[]) == 0.0).then_some(())
     });
 }

@@ -1,46 +1,11 @@
 //! Limits: past each of them the answer is a clear refusal, and everybody else is served on.
 
-use crate::support::arena::{Arena, answers};
+use crate::support::arena::Arena;
 use crate::support::client::Client;
 use crate::support::gateway::{Setup, route};
 use crate::support::sender::plain;
 use crate::support::upstream::{Upstream, gated};
 use crate::support::{Gate, eventually};
-
-#[test]
-fn a_head_that_does_not_come_is_given_up() {
-    let arena = Arena::with(|setup| setup.top("limits: { header_timeout: 500ms }"));
-    for (what, beginning) in
-        [("half a line", "POST /ra"), ("half a head", "POST /raw HTTP/1.1\r\nHost: a\r\n")]
-    {
-        let mut client = arena.gateway.connect();
-        client.send(beginning.as_bytes());
-        let answers = answers(&mut client);
-        assert!(answers.len() <= 1 && answers.iter().all(|a| a.status == 408), "{what}: {answers:?}");
-    }
-    assert_eq!(arena.upstream.connections(), 0);
-    arena.only_good_requests_arrived("slow heads");
-}
-
-#[test]
-fn a_head_that_trickles_is_given_up_all_the_same() {
-    let arena = Arena::with(|setup| setup.top("limits: { header_timeout: 500ms }"));
-    let mut client = arena.gateway.connect();
-    client.send(b"POST /raw HTTP/1.1\r\nHost: a\r\nX: ");
-    // Each byte comes well within the limit, the whole head never does.
-    let stream = std::net::TcpStream::connect(arena.gateway.address).unwrap();
-    let mut trickle = stream.try_clone().unwrap();
-    let sender = std::thread::spawn(move || {
-        use std::io::Write;
-        while trickle.write_all(b"x").is_ok() {
-            std::thread::park_timeout(std::time::Duration::from_millis(50));
-        }
-    });
-    let answers = answers(&mut Client::over(Box::new(stream)));
-    assert!(answers.iter().all(|answer| matches!(answer.status, 400 | 408)), "{answers:?}");
-    sender.join().unwrap();
-    arena.only_good_requests_arrived("a trickle");
-}
 
 #[test]
 fn a_body_that_does_not_come_is_a_408() {
@@ -66,60 +31,6 @@ fn a_body_that_does_not_come_is_a_408() {
     }
     assert_eq!(arena.upstream.connections(), 0);
     arena.only_good_requests_arrived("slow bodies");
-}
-
-#[test]
-fn a_body_that_trickles_is_a_408_all_the_same() {
-    let arena = Arena::with(|setup| setup.top("limits: { body_timeout: 500ms }"));
-    let mut stream = std::net::TcpStream::connect(arena.gateway.address).unwrap();
-    let mut client = Client::over(Box::new(stream.try_clone().unwrap()));
-    client.send(&plain("/raw", "x".repeat(100_000)).head(100_000));
-    let sender = std::thread::spawn(move || {
-        use std::io::Write;
-        while stream.write_all(b"x").is_ok() {
-            std::thread::park_timeout(std::time::Duration::from_millis(50));
-        }
-    });
-    client.final_answer("POST").expect_error(408);
-    drop(client);
-    sender.join().unwrap();
-    arena.only_good_requests_arrived("a trickle");
-}
-
-#[test]
-fn heads_beyond_the_limit_are_refused() {
-    let arena = Arena::with(|setup| setup.top("limits: { headers: 8KiB }"));
-    assert_eq!(arena.gateway.send(&plain("/raw", "{}").header("X-Large", "x".repeat(6000))).status, 200);
-    let before = arena.upstream.requests().len();
-    for (what, request) in [
-        ("one large value", plain("/raw", "{}").header("X-Large", "x".repeat(9000))),
-        ("a long target", plain(&format!("/raw?{}", "x".repeat(9000)), "{}")),
-        (
-            "many values",
-            (0..100).fold(plain("/raw", "{}"), |r, n| r.header(&format!("X-{n}"), "y".repeat(90))),
-        ),
-    ] {
-        let answers = arena.hostile(&request.bytes());
-        assert!(
-            answers.len() <= 1 && answers.iter().all(|a| matches!(a.status, 400 | 413 | 414 | 431)),
-            "{what}: {answers:?}"
-        );
-        assert_eq!(arena.upstream.requests().len(), before, "{what}");
-        assert_eq!(arena.gateway.send(&plain("/nowhere", "{}")).status, 404, "{what}: it serves on");
-    }
-}
-
-#[test]
-fn thousands_of_headers_are_refused() {
-    let arena = Arena::new();
-    let request =
-        (0..5000).fold(plain("/raw", "{}"), |request, number| request.header(&format!("X-{number}"), "y"));
-    let answers = arena.hostile(&request.bytes());
-    assert!(answers.len() <= 1 && answers.iter().all(|a| matches!(a.status, 400 | 431)), "{answers:?}");
-    arena.only_good_requests_arrived("thousands of headers");
-    let request =
-        (0..80).fold(plain("/raw", "{}"), |request, number| request.header(&format!("X-{number}"), "y"));
-    assert_eq!(arena.gateway.send(&request).status, 200, "an ordinary number of them is fine");
 }
 
 #[test]

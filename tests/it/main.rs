@@ -8,12 +8,12 @@
 mod support;
 
 mod admin;
+mod attacks;
 mod bodies;
 mod dedupe;
 mod disk_store;
 mod every_sender;
 mod fetched_keys;
-mod framing;
 mod handover;
 mod handshakes;
 mod headers;
@@ -30,7 +30,9 @@ mod rotation;
 mod seeds;
 mod shadow;
 mod shutdown;
+mod timing;
 mod tls;
 mod tracing;
 mod trust;
+mod under_attack;
 mod upstream_faults;

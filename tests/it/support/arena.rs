@@ -21,9 +21,6 @@ pub(crate) struct Arena {
     good: AtomicUsize,
 }
 
-/// Limits with short times, so that a request that stops halfway is given up soon.
-pub(crate) const IMPATIENT: &str = "limits: { header_timeout: 1s, body_timeout: 1s }";
-
 impl Arena {
     /// The scene with default limits.
     pub(crate) fn new() -> Self {
@@ -61,21 +58,6 @@ impl Arena {
             self.upstream.connections() <= requests.len(),
             "not a connection beside theirs, after {after}"
         );
-    }
-
-    /// Sends bytes on a new connection, ends our direction, and returns every final answer up to the connection's end.
-    pub(crate) fn hostile(&self, bytes: &[u8]) -> Vec<Answer> {
-        let mut client = self.gateway.connect();
-        client.send(bytes).finish();
-        answers(&mut client)
-    }
-
-    /// Checks that bytes get this one status, that nothing of them reaches the upstream, and that the gateway serves on.
-    pub(crate) fn refuses(&self, what: &str, bytes: &[u8], status: u16) {
-        let answers = self.hostile(bytes);
-        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
-        assert_eq!(statuses, [status], "{what}: {answers:?}");
-        self.only_good_requests_arrived(what);
     }
 }
 

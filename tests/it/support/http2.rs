@@ -63,14 +63,6 @@ impl Client {
         ready.send_request(request, ends).unwrap()
     }
 
-    /// The same for a connection that the peer may end at any time.
-    pub(crate) async fn try_begin(
-        &mut self,
-        request: Request<()>,
-    ) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
-        self.0.clone().ready().await?.send_request(request, false)
-    }
-
     /// Sends a whole request and reads the whole answer; an error is the stream's or the connection's.
     pub(crate) async fn exchange(&mut self, request: Request<()>, body: &[u8]) -> Result<Answer, h2::Error> {
         let mut ready = self.0.clone().ready().await?;

@@ -7,8 +7,10 @@ pub(crate) mod collector;
 pub(crate) mod gateway;
 pub(crate) mod http2;
 pub(crate) mod key_server;
+pub(crate) mod process;
 pub(crate) mod redis;
 pub(crate) mod sender;
+pub(crate) mod sign_test;
 pub(crate) mod upstream;
 
 use std::sync::{Arc, Condvar, Mutex};
