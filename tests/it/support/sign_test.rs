@@ -2,13 +2,13 @@
 //!
 //! In each pair a coin decides which of the two comes first, and only which of the two took longer is counted. If neither does, each is the
 //! longer one in half of the pairs, whatever the machine does meanwhile: the coin makes the count binomial, noise or not. So the
-//! bound is exact: [`BOUND`] standard deviations come about once in 10^9 runs. The same is done with one of them against itself
+//! bound is exact: [`BOUND`] standard deviations come about once in 10^9 runs. The same is done with each of them against itself
 //! (A/A), which holds the harness to its own claim.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Beyond so many standard deviations it is no chance any more.
-const BOUND: f64 = 6.0;
+pub(crate) const BOUND: f64 = 6.0;
 
 /// Takes so many pairs, each measured by a call.
 ///
@@ -17,9 +17,28 @@ const BOUND: f64 = 6.0;
 pub(crate) fn assert_alike(
     what: &str,
     pairs: u32,
+    first: impl FnMut() -> Duration,
+    second: impl FnMut() -> Duration,
+) {
+    let (compared, control) = deviations(pairs, first, second);
+    println!("{what}: {compared:+.1} standard deviations over {pairs} pairs, against itself {control:+.1}");
+    assert!(
+        control.abs() < BOUND,
+        "{what}: the harness sees a difference where there is none: {control:+.1}"
+    );
+    assert!(
+        compared.abs() < BOUND,
+        "{what}: one takes longer than the other: {compared:+.1} over {pairs} pairs"
+    );
+}
+
+/// How far the pairs are from equal halves, in standard deviations (positive where the first takes longer), and the same
+/// for each against itself.
+pub(crate) fn deviations(
+    pairs: u32,
     mut first: impl FnMut() -> Duration,
     mut second: impl FnMut() -> Duration,
-) {
+) -> (f64, f64) {
     let mut coin = Coin::new();
     let (mut compared, mut control) = (Sum::default(), Sum::default());
     for _ in 0..pairs {
@@ -30,20 +49,11 @@ pub(crate) fn assert_alike(
             let (b, a) = (second(), first());
             compared.add(a, b);
         }
-        let (one, other) = (first(), first());
+        // Now one of them, now the other, or that one would be the better remembered by caches and predictors.
+        let (one, other) = if coin.flip() { (first(), first()) } else { (second(), second()) };
         if coin.flip() { control.add(one, other) } else { control.add(other, one) }
     }
-    println!(
-        "{what}: {:+.1} standard deviations over {pairs} pairs, against itself {:+.1}",
-        compared.deviations(),
-        control.deviations()
-    );
-    assert!(control.deviations().abs() < BOUND, "{what}: the harness sees a difference where there is none");
-    assert!(
-        compared.deviations().abs() < BOUND,
-        "{what}: one takes longer than the other, {:+.1} standard deviations over {pairs} pairs",
-        compared.deviations()
-    );
+    (compared.deviations(), control.deviations())
 }
 
 /// How often each was the longer one. Where both took the same, nobody was.
