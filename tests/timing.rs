@@ -1,8 +1,9 @@
 //! How long a refusal takes tells nothing about the secret: a signature that is wrong in its first byte costs what one costs
 //! that is wrong in its last, and a stale delivery that is signed what a stale forgery costs.
 //!
-//! Measured twice. Valgrind counts instructions, which no other program on the machine changes. And a sign test over pairs in random order times the same calls; it sees what instructions do not show, and is
-//! what remains where there is no Valgrind. tests/it/timing.rs does it over sockets.
+//! Measured twice. Valgrind counts instructions, which no other program on the machine changes. And a sign test over pairs in
+//! random order times the same calls; it sees what instructions do not show, and is what remains where there is no Valgrind.
+//! tests/it/timing.rs does it over sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "it measures time")]
 
