@@ -46,7 +46,7 @@ struct Group {
 impl Group {
     fn new(name: &'static str, provider: &str, header: &'static str, may_differ: u64) -> Self {
         let provider = catalog::find(provider).unwrap();
-        let secret = NamedSecret { name: "0".into(), secret: Secret::new(SECRET.into()) };
+        let secret = NamedSecret::new("0", Secret::new(SECRET.into()));
         let keys = provider.scheme.prepare(&[secret]).unwrap();
         Self { name, provider, keys, header: HeaderName::from_static(header), inputs: Vec::new(), may_differ }
     }

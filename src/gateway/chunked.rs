@@ -87,7 +87,10 @@ fn take_line(inbox: &mut BytesMut) -> Result<Option<BytesMut>, &'static str> {
     if !line.ends_with(b"\r\n") {
         return Err("a chunk line ends with a bare LF");
     }
-    line.truncate(line.len() - 2);
+    line.truncate(line.len().saturating_sub(2));
+    if line.contains(&b'\r') {
+        return Err("a chunk line holds a bare CR");
+    }
     Ok(Some(line))
 }
 
@@ -132,9 +135,16 @@ mod tests {
 
     #[test]
     fn broken_codings_are_errors_and_cut_ones_never_end() {
-        for wire in
-            ["x\r\n", "-1\r\n", "5\nhello", "5\r\nhelloo\r\n", "\r\n", "ffffffffffffffff1\r\n", "0x5\r\n"]
-        {
+        for wire in [
+            "x\r\n",
+            "5\r\r\nhello\r\n",
+            "-1\r\n",
+            "5\nhello",
+            "5\r\nhelloo\r\n",
+            "\r\n",
+            "ffffffffffffffff1\r\n",
+            "0x5\r\n",
+        ] {
             assert!(decode(wire.as_bytes(), 3).is_err(), "{wire:?}");
         }
         for wire in ["5\r\nhel", "5\r\nhello\r\n", "0\r\n", "0\r\nA: b\r\n"] {

@@ -22,7 +22,7 @@ pub(crate) fn bytes(text: &str, each: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find(['\n', '\\', '<']) {
-        bytes.extend(rest[..at].as_bytes());
+        bytes.extend(&rest.as_bytes()[..at]);
         let (mark, after) = rest[at..].split_at(1);
         rest = match mark {
             "\n" => after,

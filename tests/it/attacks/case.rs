@@ -193,7 +193,7 @@ pub(crate) fn read(name: &str) -> Attacks {
     let attacks: Attacks =
         serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     for case in &attacks.cases {
-        assert!(case.send.is_some() != !case.frames.is_empty(), "{}: bytes or frames", case.name);
+        assert!(case.send.is_some() == case.frames.is_empty(), "{}: bytes or frames", case.name);
         assert!(!case.why.is_empty() && !case.holds.is_empty(), "{}: it says why, and what holds", case.name);
         let outcome = |word: &Word| matches!(word, Word::Nothing | Word::Sees(_));
         assert_eq!(
