@@ -1,6 +1,7 @@
 //! The only reader of the clock. Everything else takes `now` as an argument.
 #![allow(clippy::disallowed_methods)]
 
+use std::sync::OnceLock;
 use std::time::{Instant, SystemTime};
 
 use crate::time::UnixTime;
@@ -26,4 +27,24 @@ pub fn monotonic() -> Instant {
 pub fn wall_nanos() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The time of day as this process began, and what has passed since: nobody who sets the machine's clock moves it.
+///
+/// Leases and memories are measured by it. By the time of day a clock set ahead would end the claims in flight, whose
+/// copies would be forwarded as well, and forget what was accepted.
+#[must_use]
+pub fn steady() -> UnixTime {
+    static BEGAN: OnceLock<(UnixTime, Instant)> = OnceLock::new();
+    let (then, since) = BEGAN.get_or_init(|| (now(), monotonic()));
+    then.saturating_add(since.elapsed())
+}
+
+/// A point of [`steady`] time as the time of day by the clock as it is set now: for what outlives the process.
+///
+/// Less than a second apart they are taken for the same.
+#[must_use]
+pub fn time_of_day(point: UnixTime) -> UnixTime {
+    let set_by = now().millis().saturating_sub(steady().millis());
+    if set_by.abs() < 1000 { point } else { UnixTime::from_millis(point.millis().saturating_add(set_by)) }
 }

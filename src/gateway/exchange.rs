@@ -348,7 +348,7 @@ impl Exchange {
             key,
             dedupe,
             route.timeout,
-            clock::now,
+            clock::steady,
             tokio::time::sleep,
         )
         .await;

@@ -102,7 +102,7 @@ impl Gateway {
         });
         // A store that fails now changes nothing for the sender: the upstream has accepted the event.
         let started = clock::monotonic();
-        let committed = permit.commit(&self.stores, clock::now(), kept).await;
+        let committed = permit.commit(&self.stores, clock::steady(), kept).await;
         self.metrics.store(Operation::Commit, started.elapsed());
         match committed {
             Ok(Committed::Yes) => {}
@@ -115,7 +115,7 @@ impl Gateway {
 
     async fn give_back(&self, permit: Admitted, record: &mut Record) {
         let started = clock::monotonic();
-        let released = permit.release(&self.stores, clock::now()).await;
+        let released = permit.release(&self.stores, clock::steady()).await;
         self.metrics.store(Operation::Release, started.elapsed());
         if let Err(error) = released {
             record.store_failed(self, Operation::Release, &error);

@@ -41,7 +41,7 @@ pub(super) fn open(
             let folder = options.config.folder().join(path);
             let options = DiskOptions { folder, limits, fsync: true };
             let lock = passed_on.as_mut().and_then(|(_, lock)| lock.take());
-            Backend::Disk(DiskStore::open_with(&options, clock::now(), lock).map_err(RunError::Start)?)
+            Backend::Disk(DiskStore::open_with(&options, clock::steady(), lock).map_err(RunError::Start)?)
         }
         (StoreKind::Redis, _, Some(url)) => {
             let (prefix, timeout) = (dedupe.prefix.clone(), dedupe.timeout);
@@ -51,7 +51,7 @@ pub(super) fn open(
         _ => Backend::Memory(MemoryStore::new(limits)),
     };
     if let Some((inherited, _)) = passed_on {
-        let events = main.take_in(&mut inherited.events(), clock::now()).map_err(|error| {
+        let events = main.take_in(&mut inherited.events(), clock::steady()).map_err(|error| {
             RunError::Start(format!("the older process broke off while it passed its events on: {error}"))
         })?;
         tracing::info!(target: "sealpost::handover", events, "taken over from the store of the older process");

@@ -10,6 +10,7 @@ mod support;
 mod admin;
 mod attacks;
 mod bodies;
+mod clock;
 mod dedupe;
 mod disk_store;
 mod every_sender;

@@ -14,6 +14,7 @@ use redb::{
     Builder, Database, Durability, Error, ReadableDatabase as _, ReadableTable as _, TableDefinition,
 };
 
+use crate::clock;
 use crate::dedupe::EventKey;
 use crate::dedupe::memory::Gone;
 use crate::time::UnixTime;
@@ -259,7 +260,8 @@ fn quietly<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
 fn pack(event: &Event, record: &mut Vec<u8>) {
     record.clear();
     record.extend_from_slice(&event.key.0);
-    record.extend_from_slice(&event.until.millis().to_be_bytes());
+    // The next process measures from the time of day at its start.
+    record.extend_from_slice(&clock::time_of_day(event.until).millis().to_be_bytes());
     record.extend_from_slice(&event.attempt.to_be_bytes());
     record.extend_from_slice(event.packed.as_deref().unwrap_or_default());
 }

@@ -222,7 +222,7 @@ impl Work {
             let now = clock::monotonic();
             if now.duration_since(swept) >= SWEEP {
                 swept = now;
-                self.desk.gone.lock().append(&mut self.index.sweep(SWEPT, clock::now()));
+                self.desk.gone.lock().append(&mut self.index.sweep(SWEPT, clock::steady()));
             }
             let count = commits.len();
             self.turn(commits, now);

@@ -12,6 +12,7 @@ pub(crate) mod redis;
 pub(crate) mod sender;
 pub(crate) mod sign_test;
 pub(crate) mod upstream;
+pub(crate) mod wall_clock;
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
