@@ -159,6 +159,25 @@ fn the_exchange_goes_on_when_the_sender_hangs_up() {
 }
 
 #[test]
+fn a_sender_that_hangs_up_before_its_body_is_there_has_claimed_nothing() {
+    let arena = Arena::new();
+    let request = plain("/hook", event("evt-1"));
+    let whole = request.bytes();
+    let body = request.body.len();
+    for (round, part) in [whole.len() - body, whole.len() - body / 2, whole.len() - 1].into_iter().enumerate()
+    {
+        let mut client = arena.gateway.connect();
+        client.send(&whole[..part]);
+        in_flight(&arena.gateway, 1);
+        drop(client);
+        arena.gateway.counts("sealpost_requests_total", &["reason=\"bad_request\""], (round + 1) as f64);
+    }
+    assert_eq!(arena.upstream.bytes(), 0);
+    assert!(!is_duplicate(&arena.gateway.send(&request)));
+    assert_eq!(arena.upstream.last().header("sealpost-attempt"), Some("1"));
+}
+
+#[test]
 fn a_waiting_copy_that_hangs_up_harms_nobody() {
     let arena = Arena::new();
     let gate = Gate::new();
