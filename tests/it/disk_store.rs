@@ -281,6 +281,13 @@ impl SmallDisk {
             .status();
         mounted.is_ok_and(|status| status.success()).then_some(Self(folder))
     }
+
+    /// Makes it read-only (`ro`) or not (`rw`). Nobody may have a file open in it.
+    fn remount(&self, how: &str) {
+        let options = format!("remount,{how}");
+        let done = Command::new("mount").args(["-o", &options]).arg(self.0.path()).status();
+        assert!(done.unwrap().success(), "mount -o {options}");
+    }
 }
 
 impl Drop for SmallDisk {
@@ -316,6 +323,29 @@ fn a_file_system_without_room_is_a_full_disk() {
     for number in 0..full - 1 {
         assert!(is_duplicate(&send(&gateway, &format!("evt-{number}"))), "{number}");
     }
+}
+
+#[test]
+fn a_read_only_file_system_is_refused_and_nothing_is_lost_by_it() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!(
+            "no file system can be mounted here; a folder that cannot be written is tested without one"
+        );
+        return;
+    };
+    let upstream = Upstream::start();
+    let gateway = start(disk.0.path(), &upstream);
+    assert_eq!(send(&gateway, "evt-1").status, 200);
+    drop(gateway);
+    disk.remount("ro");
+    // Whatever the policy: without its file it would begin with an empty memory.
+    for policy in ["refuse", "memory", "pass"] {
+        let (status, said) = setup(disk.0.path(), &upstream, policy).refused();
+        assert_eq!(status.code(), Some(1), "{said}");
+        assert!(said.contains("Read-only file system") && !said.contains("panicked"), "{said}");
+    }
+    disk.remount("rw");
+    assert!(is_duplicate(&send(&start(disk.0.path(), &upstream), "evt-1")));
 }
 
 #[test]
