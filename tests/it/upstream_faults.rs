@@ -265,6 +265,25 @@ fn a_kept_connection_that_closes_on_the_next_request_is_retried_once() {
 }
 
 #[test]
+fn a_kept_connection_that_breaks_while_the_next_body_is_written_is_replaced() {
+    let upstream = Upstream::start();
+    let gateway = before(upstream.url());
+    let large = plain("/off", "y".repeat(4 * 1024 * 1024));
+    for (round, last) in [Step::Reset, Step::Close].into_iter().enumerate() {
+        assert_eq!(gateway.send(&plain("/off", "{}")).status, 200);
+        // It has begun to read the next request when it goes: most of that is still on its way.
+        upstream.next(vec![Step::ReadSome(1000), last]);
+        let answer = gateway.send(&large);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let seen = upstream.finished(3 * (round + 1));
+        let [_, part, whole] = &seen[3 * round..] else { panic!("{} requests", seen.len()) };
+        assert_eq!(part.body.len(), 1000);
+        assert_eq!(whole.body, large.body, "all of it, on a new connection");
+        assert_ne!(part.connection, whole.connection);
+    }
+}
+
+#[test]
 fn a_new_connection_is_never_retried() {
     let upstream = Upstream::start();
     let gateway = before(upstream.url());
