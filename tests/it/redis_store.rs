@@ -7,6 +7,7 @@ use crate::support::certificate::Certificate;
 use crate::support::client::Answer;
 use crate::support::gateway::{Gateway, Setup, route};
 use crate::support::redis::RedisServer;
+use crate::support::relay::Relay;
 use crate::support::sender::{event, plain};
 use crate::support::upstream::{Upstream, gated, status};
 use crate::support::{Gate, eventually};
@@ -330,6 +331,40 @@ fn a_copy_waits_for_the_one_in_flight_here_though_redis_went_away() {
         });
         assert_eq!(upstream.requests().len(), 1, "{policy}");
     }
+}
+
+#[test]
+fn a_slow_redis_costs_time_and_beyond_its_limit_it_is_away() {
+    let (redis, upstream) = (RedisServer::start(), Upstream::start());
+    let relay = Relay::to(redis.port());
+    let url = format!("redis://127.0.0.1:{}", relay.port());
+    let gateway = connected(setup(&url, &upstream, "refuse", "1s"));
+    // Below the limit everything goes its way.
+    relay.hold_back(Duration::from_millis(200));
+    let began = Instant::now();
+    let first = send(&gateway, "evt-1");
+    assert!(first.status == 200 && !is_duplicate(&first), "{first:?}");
+    assert!(began.elapsed() >= Duration::from_millis(400), "a claim and a commit: {:?}", began.elapsed());
+    assert!(relay.held_back() >= 2);
+    assert!(is_duplicate(&send(&gateway, "evt-1")));
+    assert_eq!(gateway.get("/readyz").status, 200);
+    // Beyond it the server makes the claims and nobody hears of them.
+    relay.hold_back(Duration::from_secs(3));
+    for number in 2..5 {
+        send_soon(&gateway, &format!("evt-{number}")).expect_error(503).expect_come_back();
+    }
+    assert_eq!(gateway.get("/readyz").status, 503);
+    let began = Instant::now();
+    send_soon(&gateway, "evt-5").expect_come_back();
+    assert!(began.elapsed() < Duration::from_secs(1), "nobody waits for it any more: {:?}", began.elapsed());
+    relay.hold_back(Duration::ZERO);
+    back(&gateway, &redis);
+    // Those claims were given back: no retry waits for the end of a lease.
+    for number in 1..5 {
+        let retry = send_soon(&gateway, &format!("evt-{number}"));
+        assert_eq!((retry.status, is_duplicate(&retry)), (200, number == 1), "{retry:?}");
+    }
+    assert_eq!(upstream.requests().len(), 1 + 3 + 1);
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub(crate) mod http2;
 pub(crate) mod key_server;
 pub(crate) mod process;
 pub(crate) mod redis;
+pub(crate) mod relay;
 pub(crate) mod sender;
 pub(crate) mod sign_test;
 pub(crate) mod upstream;
