@@ -20,6 +20,7 @@ use super::memory::{Which, end};
 use super::{
     Answer, Backend, Claim, Committed, EventKey, Lease, MemoryStore, Store, StoreError, Token, Wait,
 };
+use crate::clock;
 use crate::time::UnixTime;
 
 /// How long a claim is held while the store moves; a move that takes longer is called off before.
@@ -262,7 +263,7 @@ impl Store for MovingStore {
             At::Here(_busy) => return self.own.claim(key, now, lease).await,
             At::Away(place) => place,
         };
-        let question = Question::Claim { key: key.0, now: now.millis(), lease: whole(lease) };
+        let question = Question::Claim { key: key.0, now: clock::time_of_day(now).millis(), lease: whole(lease) };
         match place.ask(question, Some(PATIENCE)).await? {
             Reply::New { token, attempt } => Ok(Claim::New(Lease { token: Token(token), attempt })),
             Reply::InFlight => Ok(Claim::InFlight),
@@ -287,7 +288,7 @@ impl Store for MovingStore {
         };
         let answer = answer.as_ref().and_then(Answer::pack);
         let question =
-            Question::Commit { key: key.0, token: token.0, now: now.millis(), ttl: whole(ttl), answer };
+            Question::Commit { key: key.0, token: token.0, now: clock::time_of_day(now).millis(), ttl: whole(ttl), answer };
         match place.ask(question, Some(PATIENCE)).await? {
             Reply::Committed { counted: true } => Ok(Committed::Yes),
             Reply::Committed { counted: false } => Ok(Committed::TooLate),
@@ -306,7 +307,7 @@ impl Store for MovingStore {
             At::Here(_busy) => return self.own.release(key, token, now, ttl).await,
             At::Away(place) => place,
         };
-        let question = Question::Release { key: key.0, token: token.0, now: now.millis(), ttl: whole(ttl) };
+        let question = Question::Release { key: key.0, token: token.0, now: clock::time_of_day(now).millis(), ttl: whole(ttl) };
         match place.ask(question, Some(PATIENCE)).await? {
             Reply::Released => Ok(()),
             _ => Err(beside_the_point()),
@@ -329,7 +330,7 @@ impl Store for MovingStore {
             (At::Away(place), _) => place,
         };
         // The caller has its own deadline.
-        match place.ask(Question::Settled { key: key.0, now: now.millis() }, None).await? {
+        match place.ask(Question::Settled { key: key.0, now: clock::time_of_day(now).millis() }, None).await? {
             Reply::Settled { changed: true } => Ok(Wait::Changed),
             Reply::Settled { changed: false } => Ok(Wait::TooMany),
             _ => Err(beside_the_point()),

@@ -336,6 +336,7 @@ pub(crate) struct Log(Arc<(Mutex<Lines>, Condvar)>);
 struct Lines {
     text: String,
     events: Vec<Option<Value>>,
+    ended: bool,
 }
 
 impl Log {
@@ -350,8 +351,25 @@ impl Log {
                 lines.events.push(serde_json::from_str(&line).ok().map(flattened));
                 writer.0.1.notify_all();
             }
+            writer.0.0.lock().unwrap().ended = true;
+            writer.0.1.notify_all();
         });
         log
+    }
+
+    /// Takes all lines there are and forgets them, the text as well: for runs that would fill the memory with it.
+    #[allow(dead_code, reason = "for tests/faults")]
+    pub(crate) fn harvest(&self) -> Vec<Value> {
+        let mut lines = self.0.0.lock().unwrap();
+        lines.text.clear();
+        std::mem::take(&mut lines.events).into_iter().flatten().collect()
+    }
+
+    /// The same, once the process has ended and all that it wrote was read.
+    #[allow(dead_code, reason = "for tests/faults")]
+    pub(crate) fn rest(&self) -> Vec<Value> {
+        eventually("the log has been read to its end", || self.0.0.lock().unwrap().ended.then_some(()));
+        self.harvest()
     }
 
     /// Waits for a line that nobody waited for yet.
