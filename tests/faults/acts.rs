@@ -110,6 +110,8 @@ pub(crate) const DISK_FULL: Act = ("disk full", |scene, _| {
     let Some(disk) = scene.disk.as_ref().filter(|disk| disk.mounted) else { return };
     outage(scene, false, DISK_FULL.0, |scene| {
         disk.fill();
+        // It may have room within its file for a while.
+        scene.ledger.allowed.fetch_add(100, std::sync::atomic::Ordering::SeqCst);
         let noticed = scene.noticed(Duration::from_secs(10));
         disk.empty();
         noticed
@@ -137,6 +139,8 @@ fn outage(scene: &Scene, emptied: bool, name: &'static str, act: impl FnOnce(&Sc
     if act(scene) {
         scene.ledger.injected(name);
     }
+    // Also those that were accepted while it was away.
+    scene.ledger.once_more();
     scene.well();
     scene.ledger.outage(from, emptied);
 }

@@ -101,6 +101,9 @@ pub(crate) struct Ledger {
     pub(crate) lines: Mutex<HashMap<String, Line>>,
     /// Faults by name, and how often they were injected.
     pub(crate) faults: Mutex<BTreeMap<&'static str, u64>>,
+    /// Events whose senders had their 2xx, the last ones, and those that are to be sent once more for that.
+    pub(crate) recent: Mutex<VecDeque<usize>>,
+    pub(crate) again: Mutex<Vec<usize>>,
     /// The last that the gateways said beside their requests.
     pub(crate) said: Mutex<VecDeque<String>>,
     /// What must not be, seen as it happened.
@@ -112,6 +115,8 @@ pub(crate) struct Ledger {
     pub(crate) foreign: AtomicUsize,
     /// Events whose senders are done.
     pub(crate) done: AtomicUsize,
+    /// How many events may have begun by now.
+    pub(crate) allowed: AtomicUsize,
 }
 
 impl Ledger {
@@ -125,12 +130,15 @@ impl Ledger {
             outages: Mutex::default(),
             lines: Mutex::default(),
             faults: Mutex::default(),
+            recent: Mutex::default(),
+            again: Mutex::default(),
             said: Mutex::default(),
             wrong: Mutex::default(),
             forged: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
             foreign: AtomicUsize::new(0),
             done: AtomicUsize::new(0),
+            allowed: AtomicUsize::new(0),
         }
     }
 
@@ -152,6 +160,20 @@ impl Ledger {
     pub(crate) fn foreign(&self, what: String) {
         self.foreign.fetch_add(1, Ordering::SeqCst);
         self.wrong(what);
+    }
+
+    /// The sender of this event has its 2xx.
+    pub(crate) fn told(&self, event: usize) {
+        let mut recent = self.recent.lock().unwrap();
+        recent.push_back(event);
+        if recent.len() > 20 {
+            recent.pop_front();
+        }
+    }
+
+    /// What was accepted last is sent once more: whoever ends a gateway now asks what the next one knows of it.
+    pub(crate) fn once_more(&self) {
+        self.again.lock().unwrap().extend(self.recent.lock().unwrap().drain(..));
     }
 
     /// How many events are done.
@@ -207,4 +229,9 @@ pub(crate) fn name(number: usize) -> String {
 /// The event of an id.
 pub(crate) fn number(name: &str) -> Option<usize> {
     name.strip_prefix("evt-")?.parse().ok()
+}
+
+/// What the upstream says when it accepts an event: long enough that a store that keeps it needs room for it.
+pub(crate) fn answer(number: usize) -> String {
+    format!("accepted {} {}", name(number), ".".repeat(1500))
 }

@@ -162,17 +162,20 @@ impl Scene {
                 deck.clone_from(&plan.acts);
                 dice.shuffle(&mut deck);
             }
-            // The last tenth is left in peace, so that what was broken last has traffic after it.
-            let from = total * 9 / 10 * round / rounds;
-            while self.ledger.progress() < from && !over.load(Ordering::SeqCst) {
+            // What breaks next breaks under load: the next events begin just before it, and not earlier. The last share
+            // comes when all is well again.
+            let begun = self.ledger.allowed.load(Ordering::SeqCst);
+            while self.ledger.progress() < begun * 9 / 10 && !over.load(Ordering::SeqCst) {
                 self.read_logs();
                 thread::sleep(Duration::from_millis(10));
             }
+            self.ledger.allowed.store(total * (round + 1) / (rounds + 1), Ordering::SeqCst);
             thread::sleep(Duration::from_millis(dice.below(20)));
             if let Some((_, act)) = deck.pop() {
                 act(self, &mut dice);
             }
         }
+        self.ledger.allowed.store(total, Ordering::SeqCst);
         while !over.load(Ordering::SeqCst) {
             self.read_logs();
             thread::sleep(Duration::from_millis(50));
@@ -239,6 +242,7 @@ impl Scene {
     pub(crate) fn stop(&self, slot: &Slot) {
         let Some(mut gateway) = slot.gateway.lock().unwrap().take() else { return };
         let life = slot.door.read().unwrap().1;
+        self.ledger.once_more();
         self.ledger.stopped.lock().unwrap().insert(life, Instant::now());
         gateway.signal("TERM");
         let status = gateway.ended();
@@ -252,6 +256,7 @@ impl Scene {
     pub(crate) fn kill(&self, slot: &Slot) {
         let Some(mut gateway) = slot.gateway.lock().unwrap().take() else { return };
         let life = slot.door.read().unwrap().1;
+        self.ledger.once_more();
         self.ledger.killed.lock().unwrap().insert(life, Instant::now());
         gateway.signal("KILL");
         if gateway.ended().signal() == Some(9) {
@@ -345,7 +350,7 @@ impl Disk {
     fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("sealpost-faults-").tempdir().unwrap();
         let mounted =
-            run_quietly("mount", &["-t", "tmpfs", "-o", "size=128m", "sealpost-test"], folder.path());
+            run_quietly("mount", &["-t", "tmpfs", "-o", "size=192m", "sealpost-test"], folder.path());
         Self { folder, mounted }
     }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use socket2::SockRef;
 
 use super::dice::Dice;
-use super::ledger::{Ledger, Life, Outcome, Story, Try, body, name};
+use super::ledger::{Ledger, Life, Outcome, Story, Try, answer, body, name};
 use crate::support::client::{find, find_bytes, parse};
 use crate::support::sender::{SECRET, hmac_hex};
 
@@ -20,6 +20,8 @@ use crate::support::sender::{SECRET, hmac_hex};
 const DELAYS: [u64; 8] = [10, 30, 100, 200, 400, 800, 1500, 2500];
 /// After so many attempts the schedule is over, which fails the run: it has to be long enough for everything here.
 const ATTEMPTS: usize = 60;
+/// How long a sender without work waits before it looks again.
+const IDLE: Duration = Duration::from_millis(10);
 /// How long one answer may take: far longer than any limit of the gateway's.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -66,7 +68,7 @@ pub(crate) const FAULTS: [&str; 7] = [
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Task {
     event: usize,
-    /// 0: the event itself. 1: a copy at the same time. 2: one after the 2xx.
+    /// 0: the event itself. 1: a copy at the same time. 2: one after the 2xx. 3: one after the end of a gateway.
     chain: u64,
     attempt: usize,
 }
@@ -115,8 +117,14 @@ impl<'a> Senders<'a> {
             if due.is_some_and(|at| at <= now) {
                 return desk.due.pop().map(|Reverse((_, task))| task);
             }
+            if let Some(event) = self.ledger.again.lock().unwrap().pop() {
+                self.ledger.injected("sender sends it again after a gateway's end");
+                desk.open += 1;
+                return Some(Task { event, chain: 3, attempt: 0 });
+            }
             let total = self.ledger.stories.len();
-            if desk.next < total && desk.open < 8 * self.manners.workers {
+            let allowed = self.ledger.allowed.load(Ordering::SeqCst);
+            if desk.next < allowed && desk.open < 8 * self.manners.workers {
                 let event = desk.next;
                 desk.next += 1;
                 desk.open += 1;
@@ -134,7 +142,7 @@ impl<'a> Senders<'a> {
                 self.changed.notify_all();
                 return None;
             }
-            let wait = due.map_or(Duration::from_millis(50), |at| at - now).min(Duration::from_millis(50));
+            let wait = due.map_or(IDLE, |at| at - now).min(IDLE);
             desk = self.changed.wait_timeout(desk, wait).unwrap().0;
         }
     }
@@ -152,7 +160,7 @@ impl<'a> Senders<'a> {
             let delay = Duration::from_millis(dice.below(2000));
             return self.later(Task { chain: 2, attempt: 0, ..task }, delay);
         }
-        if task.chain != 1 {
+        if task.chain == 0 || task.chain == 2 {
             self.ledger.done.fetch_add(1, Ordering::SeqCst);
         }
         self.desk.lock().unwrap().open -= 1;
@@ -167,7 +175,10 @@ impl<'a> Senders<'a> {
         }
         let outcome = self.attempt(task, &mut dice, kept);
         match outcome {
-            Outcome::Accepted { .. } => self.ended(task, true),
+            Outcome::Accepted { .. } => {
+                self.ledger.told(task.event);
+                self.ended(task, true);
+            }
             Outcome::Final(_) => self.ended(task, false),
             _ if task.attempt + 1 >= ATTEMPTS => {
                 let event = name(task.event);
@@ -290,7 +301,7 @@ impl<'a> Senders<'a> {
         let short = duplicate && text.starts_with("{\"received\":true");
         let outcome = match status {
             200..300 => {
-                if text != format!("accepted {}", name(event)) && !short {
+                if text != answer(event) && !short {
                     self.ledger.wrong(format!("{} got the answer {status} {text:?}", name(event)));
                 }
                 Outcome::Accepted { duplicate }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use socket2::SockRef;
 
 use super::dice::Dice;
-use super::ledger::{Arrival, Ledger, body, name, number};
+use super::ledger::{Arrival, Ledger, answer, body, name, number};
 use crate::support::client::{find, find_bytes, parse};
 use crate::support::eventually;
 use crate::support::sender::{SECRET, hmac_hex};
@@ -31,6 +31,7 @@ enum Deed {
     ResetBeforeHead,
     CloseBeforeHead,
     ResetInHead,
+    CloseInHead,
     ResetAfterHead,
     ResetInBody,
     CloseInBody,
@@ -48,7 +49,7 @@ enum Then {
 }
 
 /// Faults, and how often in a thousand arrivals; the rest is accepted.
-const DEEDS: [(Deed, u64, &str); 19] = [
+const DEEDS: [(Deed, u64, &str); 20] = [
     (Deed::AcceptSlowly, 60, "upstream answers slowly"),
     (Deed::AcceptChunked, 40, "upstream answers in chunks"),
     (Deed::AcceptEarly, 30, "upstream answers 200 before it reads the body"),
@@ -64,6 +65,7 @@ const DEEDS: [(Deed, u64, &str); 19] = [
     (Deed::ResetBeforeHead, 15, "upstream resets before the head"),
     (Deed::CloseBeforeHead, 15, "upstream closes before the head"),
     (Deed::ResetInHead, 15, "upstream resets within the head"),
+    (Deed::CloseInHead, 15, "upstream closes within the head"),
     (Deed::ResetAfterHead, 15, "upstream resets after the head"),
     (Deed::ResetInBody, 15, "upstream resets in the middle of its body"),
     (Deed::CloseInBody, 15, "upstream closes in the middle of its body"),
@@ -260,7 +262,7 @@ impl Counting {
 
     /// `None` when the connection is to end.
     fn act(&self, deed: Deed, connection: &mut Connection, note: &mut Note<'_>) -> Option<bool> {
-        let text = format!("accepted {}", name(note.event));
+        let text = answer(note.event);
         let framed = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
         let cut_at = |part: &str| framed.find(part).unwrap();
         let reset = |connection: &mut Connection| {
@@ -290,17 +292,17 @@ impl Counting {
             }
             _ => note.check(connection.body(note.length)?),
         }
-        let mut answer = |status: u16, bytes: &str| {
+        let mut answers = |status: u16, bytes: &str| {
             note.answers(status);
             connection.send(bytes)?;
             note.change(|arrival| arrival.whole = true);
             Some(true)
         };
         match deed {
-            Deed::Accept => answer(200, &framed),
+            Deed::Accept => answers(200, &framed),
             Deed::AcceptSlowly => {
                 thread::sleep(Duration::from_millis(30));
-                answer(200, &framed)
+                answers(200, &framed)
             }
             Deed::AcceptChunked => {
                 let (first, rest) = text.split_at(4);
@@ -308,14 +310,14 @@ impl Counting {
                     "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{first}\r\n{:x}\r\n{rest}\r\n0\r\n\r\n",
                     rest.len()
                 );
-                answer(201, &bytes)
+                answers(201, &bytes)
             }
             Deed::AcceptTooLate => {
                 thread::sleep(self.timeout + Duration::from_millis(200));
-                answer(200, &framed)
+                answers(200, &framed)
             }
             Deed::Status(status) => {
-                answer(status, &format!("HTTP/1.1 {status} No\r\nContent-Length: 2\r\n\r\nno"))
+                answers(status, &format!("HTTP/1.1 {status} No\r\nContent-Length: 2\r\n\r\nno"))
             }
             Deed::Hang => {
                 connection.wait_for_end();
@@ -326,6 +328,11 @@ impl Counting {
                 connection.send(&framed[..cut_at("Content")])?;
                 reset(connection)
             }
+            Deed::CloseInHead => {
+                note.answers(200);
+                connection.send(&framed[..cut_at("Content")])?;
+                None
+            }
             Deed::ResetAfterHead => {
                 connection.send(&framed[..cut_at("accepted")])?;
                 reset(connection)
@@ -335,10 +342,12 @@ impl Counting {
                 reset(connection)
             }
             Deed::CloseInBody => {
+                note.answers(200);
                 connection.send(&framed[..cut_at("evt")])?;
                 None
             }
             Deed::CutChunks => {
+                note.answers(200);
                 connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nacce\r\n")?;
                 None
             }

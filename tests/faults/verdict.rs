@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::ledger::{Arrival, Ledger, Outage, Outcome, Story, name};
+use super::ledger::{Arrival, Ledger, Outage, Outcome, Story, Try, name};
 use super::sender::path;
 
 /// The store of a run, as far as it decides what may come twice.
@@ -62,6 +62,7 @@ impl Judge<'_> {
             self.not_lost(event, &story, &mut verdict);
             self.not_twice(event, &story, &mut verdict);
             self.attempts_rise(event, &story, &mut verdict);
+            self.sent_anew_only_unanswered(event, &story, &mut verdict);
             self.nothing_to_wait_for(event, &story, &mut verdict);
             if self.calm {
                 self.undisturbed(event, &story, &mut verdict);
@@ -84,7 +85,7 @@ impl Judge<'_> {
     fn count(&self, story: &Story, verdict: &mut Verdict) {
         let mut add = |what, count: usize| *verdict.counts.entry(what).or_default() += count as u64;
         add("attempts of the senders", story.tries.len());
-        let duplicates = |a: &&super::ledger::Try| a.outcome == Outcome::Accepted { duplicate: true };
+        let duplicates = |a: &&Try| a.outcome == Outcome::Accepted { duplicate: true };
         add("answered as duplicates", story.tries.iter().filter(duplicates).count());
         add("arrivals at the upstream", story.arrivals.len());
         add("accepted by the upstream", story.arrivals.iter().filter(|a| a.accepted().is_some()).count());
@@ -244,10 +245,16 @@ impl Judge<'_> {
                     continue;
                 }
                 let same = earlier.request_id == later.request_id;
-                let well = match earlier.ended {
-                    _ if same => earlier.attempt == later.attempt,
-                    Some(ended) if ended < later.begun => earlier.attempt < later.attempt,
-                    _ => earlier.attempt != later.attempt,
+                // By the senders' attempts: what the gateway has given up can reach the upstream's ear late.
+                let (before, after) = (&story.tries[earlier.carries], &story.tries[later.carries]);
+                let well = if same {
+                    earlier.attempt == later.attempt
+                } else if follows(before, after) {
+                    earlier.attempt < later.attempt
+                } else if follows(after, before) {
+                    earlier.attempt > later.attempt
+                } else {
+                    earlier.attempt != later.attempt
                 };
                 if !well {
                     verdict.wrong.push(format!(
@@ -260,6 +267,19 @@ impl Judge<'_> {
         }
     }
 
+    /// A request goes out anew by itself only if its kept connection had closed without a byte of an answer.
+    fn sent_anew_only_unanswered(&self, event: usize, story: &Story, verdict: &mut Verdict) {
+        for (at, again) in story.arrivals.iter().enumerate() {
+            let same = |a: &&Arrival| a.request_id == again.request_id && a.answered.is_some();
+            if let Some(answered) = story.arrivals[..at].iter().find(same) {
+                verdict.wrong.push(format!(
+                    "{} was sent anew though its answer had begun: {answered:?}, then {again:?}",
+                    name(event)
+                ));
+            }
+        }
+    }
+
     /// What was not accepted is free at once: nobody waits for a copy when every other one has had its answer.
     fn nothing_to_wait_for(&self, event: usize, story: &Story, verdict: &mut Verdict) {
         let noted = |a: &Arrival| self.line(a).is_some_and(|(_, why)| why.contains("dedupe store"));
@@ -268,7 +288,7 @@ impl Judge<'_> {
         }
         let outages = self.ledger.outages.lock().unwrap();
         for (number, waited) in story.tries.iter().enumerate().filter(|(_, a)| a.outcome == Outcome::Waited) {
-            let answered = |(other, a): (usize, &super::ledger::Try)| {
+            let answered = |(other, a): (usize, &Try)| {
                 other == number
                     || a.begun > waited.ended
                     || (a.ended < waited.begun && !matches!(a.outcome, Outcome::Cut | Outcome::HungUp))
@@ -327,6 +347,11 @@ impl Judge<'_> {
                 .push(format!("the store failed for {stray} of {forwards} forwards though nobody broke it"));
         }
     }
+}
+
+/// Whether one attempt had its answer before the other one began.
+fn follows(before: &Try, after: &Try) -> bool {
+    !matches!(before.outcome, Outcome::Cut | Outcome::HungUp | Outcome::Open) && before.ended < after.begun
 }
 
 fn overlaps(outage: &Outage, from: Instant, to: Option<Instant>) -> bool {
