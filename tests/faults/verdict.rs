@@ -139,8 +139,8 @@ impl Judge<'_> {
 
     fn not_twice(&self, event: usize, story: &Story, verdict: &mut Verdict) {
         let mut accepted: Vec<&Arrival> = story.arrivals.iter().filter(|a| a.accepted().is_some()).collect();
-        // By when they were forwarded: what was forwarded first may have been accepted last, or too late.
-        accepted.sort_by_key(|arrival| arrival.begun);
+        // By when they were sent: what was sent first may reach the upstream's ear last, or be accepted last, or too late.
+        accepted.sort_by_key(|arrival| (story.tries[arrival.carries].begun, arrival.begun));
         for (at, again) in accepted.iter().enumerate().skip(1) {
             let mut cause = None;
             for earlier in &accepted[..at] {
@@ -215,8 +215,11 @@ impl Judge<'_> {
         }
         match (policy, self.kind) {
             ("/pass", _) => Some(pass),
-            // What Redis knew before, this gateway's own memory does not; of a disk's events all are in memory, too.
-            ("/memory", Kind::Redis) if noted(again) => Some(alone),
+            // What Redis knew before, this gateway's own memory does not; of a disk's events all are in memory, too. What a
+            // gateway could not tell Redis it goes on to know by itself.
+            ("/memory", Kind::Redis) if noted(again) && !(noted(earlier) && earlier.life == again.life) => {
+                Some(alone)
+            }
             _ => (earlier.life != again.life && (noted(earlier) || policy == "/memory")).then_some(alone),
         }
     }
