@@ -42,9 +42,10 @@ pub fn steady() -> UnixTime {
 
 /// A point of [`steady`] time as the time of day by the clock as it is set now: for what outlives the process.
 ///
-/// Less than a second apart they are taken for the same.
+/// Less than a minute apart they are taken for the same: that is no clock that was set, but a thread that had to wait
+/// between two looks at it.
 #[must_use]
 pub fn time_of_day(point: UnixTime) -> UnixTime {
     let set_by = now().millis().saturating_sub(steady().millis());
-    if set_by.abs() < 1000 { point } else { UnixTime::from_millis(point.millis().saturating_add(set_by)) }
+    if set_by.abs() < 60_000 { point } else { UnixTime::from_millis(point.millis().saturating_add(set_by)) }
 }
