@@ -138,12 +138,10 @@ impl Judge<'_> {
     }
 
     fn not_twice(&self, event: usize, story: &Story, verdict: &mut Verdict) {
-        let mut accepted: Vec<&Arrival> = story.arrivals.iter().filter(|a| a.accepted().is_some()).collect();
-        // By when they were sent: what was sent first may reach the upstream's ear last, or be accepted last, or too late.
-        accepted.sort_by_key(|arrival| (story.tries[arrival.carries].begun, arrival.begun));
-        for (at, again) in accepted.iter().enumerate().skip(1) {
+        let accepted: Vec<&Arrival> = story.arrivals.iter().filter(|a| a.accepted().is_some()).collect();
+        for again in &accepted {
             let mut cause = None;
-            for earlier in &accepted[..at] {
+            for earlier in accepted.iter().filter(|other| forwarded_before(other, again)) {
                 match self.excuse(event, story, earlier, again) {
                     Some(excuse) => cause = Some(excuse),
                     None => {
@@ -349,6 +347,15 @@ impl Judge<'_> {
                 .wrong
                 .push(format!("the store failed for {stray} of {forwards} forwards though nobody broke it"));
         }
+    }
+}
+
+/// Which of two was forwarded first: a gateway counts, and what it has given up can reach the upstream's ear after the next.
+fn forwarded_before(one: &Arrival, other: &Arrival) -> bool {
+    if one.life == other.life && one.attempt != other.attempt {
+        one.attempt < other.attempt
+    } else {
+        one.begun < other.begun
     }
 }
 
