@@ -138,11 +138,17 @@ impl Judge<'_> {
     }
 
     fn not_twice(&self, event: usize, story: &Story, verdict: &mut Verdict) {
-        let accepted: Vec<&Arrival> = story.arrivals.iter().filter(|a| a.accepted().is_some()).collect();
-        for again in &accepted {
+        let mut accepted: Vec<&Arrival> = story.arrivals.iter().filter(|a| a.accepted().is_some()).collect();
+        accepted.sort_by_key(|arrival| arrival.begun);
+        for (at, again) in accepted.iter().enumerate().skip(1) {
             let mut cause = None;
-            for earlier in accepted.iter().filter(|other| forwarded_before(other, again)) {
-                match self.excuse(event, story, earlier, again) {
+            for earlier in &accepted[..at] {
+                // What was sent before the other was accepted can have been forwarded before it, and have reached the ear of
+                // the upstream late, when the gateway had given it up or was dead.
+                let sent = story.tries[again.carries].begun;
+                let overtaken = earlier.accepted().is_some_and(|accepted| sent < accepted);
+                let swapped = || overtaken.then(|| self.excuse(event, story, again, earlier)).flatten();
+                match self.excuse(event, story, earlier, again).or_else(swapped) {
                     Some(excuse) => cause = Some(excuse),
                     None => {
                         verdict.not_allowed += 1;
@@ -289,10 +295,14 @@ impl Judge<'_> {
         }
         let outages = self.ledger.outages.lock().unwrap();
         for (number, waited) in story.tries.iter().enumerate().filter(|(_, a)| a.outcome == Outcome::Waited) {
+            // A claim of which Redis could not tell in time is given back when it can be.
+            let unheard = |a: &Try| self.kind == Kind::Redis && a.outcome == Outcome::Again(503);
             let answered = |(other, a): (usize, &Try)| {
                 other == number
                     || a.begun > waited.ended
-                    || (a.ended < waited.begun && !matches!(a.outcome, Outcome::Cut | Outcome::HungUp))
+                    || (a.ended < waited.begun
+                        && !matches!(a.outcome, Outcome::Cut | Outcome::HungUp)
+                        && !unheard(a))
             };
             let broken = outages.iter().any(|o| overlaps(o, story.tries[0].begun, Some(waited.ended)));
             if !broken && story.tries.iter().enumerate().all(answered) {
@@ -347,15 +357,6 @@ impl Judge<'_> {
                 .wrong
                 .push(format!("the store failed for {stray} of {forwards} forwards though nobody broke it"));
         }
-    }
-}
-
-/// Which of two was forwarded first: a gateway counts, and what it has given up can reach the upstream's ear after the next.
-fn forwarded_before(one: &Arrival, other: &Arrival) -> bool {
-    if one.life == other.life && one.attempt != other.attempt {
-        one.attempt < other.attempt
-    } else {
-        one.begun < other.begun
     }
 }
 
