@@ -184,10 +184,10 @@ impl Judge<'_> {
         }
         let killed = self.ledger.killed.lock().unwrap().contains_key(&earlier.life);
         let stopped = self.ledger.stopped.lock().unwrap().contains_key(&earlier.life);
-        let told_before = story
-            .tries
-            .iter()
-            .any(|a| matches!(a.outcome, Outcome::Accepted { .. }) && a.ended < again.begun);
+        // A 2xx of that gateway means that its record was made. One of another gateway says nothing about it.
+        let told_before = story.tries.iter().any(|a| {
+            matches!(a.outcome, Outcome::Accepted { .. }) && a.life == earlier.life && a.ended < again.begun
+        });
         let line = self.line(earlier);
         if line.as_ref().is_some_and(|(reason, _)| reason == "upstream_timeout") {
             let took = earlier.accepted()?.duration_since(story.tries[earlier.carries].begun);
