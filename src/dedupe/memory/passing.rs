@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use super::shard::Shard;
 use super::slab::{List, NIL, State};
 use super::{Accepted, Gone, MemoryStore};
+use crate::clock;
 use crate::dedupe::{Answer, EventKey};
 use crate::time::UnixTime;
 
@@ -137,7 +138,9 @@ impl Shard {
             }
             out.push(kind);
             out.extend_from_slice(&slot.key.0);
-            out.extend_from_slice(&slot.until.to_be_bytes());
+            // The other process counts from the time of day as it is set now.
+            let until = clock::time_of_day(UnixTime::from_millis(slot.until)).millis();
+            out.extend_from_slice(&until.to_be_bytes());
             out.extend_from_slice(&slot.token.to_be_bytes());
             out.extend_from_slice(&slot.attempt.to_be_bytes());
             let answer = slot.answer.as_deref();

@@ -263,7 +263,8 @@ impl Store for MovingStore {
             At::Here(_busy) => return self.own.claim(key, now, lease).await,
             At::Away(place) => place,
         };
-        let question = Question::Claim { key: key.0, now: clock::time_of_day(now).millis(), lease: whole(lease) };
+        let question =
+            Question::Claim { key: key.0, now: clock::time_of_day(now).millis(), lease: whole(lease) };
         match place.ask(question, Some(PATIENCE)).await? {
             Reply::New { token, attempt } => Ok(Claim::New(Lease { token: Token(token), attempt })),
             Reply::InFlight => Ok(Claim::InFlight),
@@ -287,8 +288,13 @@ impl Store for MovingStore {
             At::Away(place) => place,
         };
         let answer = answer.as_ref().and_then(Answer::pack);
-        let question =
-            Question::Commit { key: key.0, token: token.0, now: clock::time_of_day(now).millis(), ttl: whole(ttl), answer };
+        let question = Question::Commit {
+            key: key.0,
+            token: token.0,
+            now: clock::time_of_day(now).millis(),
+            ttl: whole(ttl),
+            answer,
+        };
         match place.ask(question, Some(PATIENCE)).await? {
             Reply::Committed { counted: true } => Ok(Committed::Yes),
             Reply::Committed { counted: false } => Ok(Committed::TooLate),
@@ -307,7 +313,12 @@ impl Store for MovingStore {
             At::Here(_busy) => return self.own.release(key, token, now, ttl).await,
             At::Away(place) => place,
         };
-        let question = Question::Release { key: key.0, token: token.0, now: clock::time_of_day(now).millis(), ttl: whole(ttl) };
+        let question = Question::Release {
+            key: key.0,
+            token: token.0,
+            now: clock::time_of_day(now).millis(),
+            ttl: whole(ttl),
+        };
         match place.ask(question, Some(PATIENCE)).await? {
             Reply::Released => Ok(()),
             _ => Err(beside_the_point()),
@@ -330,7 +341,8 @@ impl Store for MovingStore {
             (At::Away(place), _) => place,
         };
         // The caller has its own deadline.
-        match place.ask(Question::Settled { key: key.0, now: clock::time_of_day(now).millis() }, None).await? {
+        match place.ask(Question::Settled { key: key.0, now: clock::time_of_day(now).millis() }, None).await?
+        {
             Reply::Settled { changed: true } => Ok(Wait::Changed),
             Reply::Settled { changed: false } => Ok(Wait::TooMany),
             _ => Err(beside_the_point()),
