@@ -199,14 +199,42 @@ impl From<&Rejection> for Reason {
     }
 }
 
-/// Why a request may be forwarded. Only [`Proof::of`], [`Proof::without_provider`] and [`Proof::shadow`] make one.
+/// Why a request may be forwarded. Only [`Proof::of`], [`Proof::of_before`], [`Proof::without_provider`] and [`Proof::shadow`]
+/// make one.
 #[derive(Debug)]
 pub struct Proof(Proven);
 
 #[derive(Debug)]
 enum Proven {
     Verified(Verified),
+    Before,
     Unchecked,
+}
+
+/// That a delivery was verified once, as the journal holds it. Made from the [`Verified`] itself, or by the journal's
+/// reader from what was written then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WasVerified {
+    secret: usize,
+}
+
+impl WasVerified {
+    /// What is left of it for later.
+    #[must_use]
+    pub fn of(verified: &Verified) -> Self {
+        Self { secret: verified.secret_index() }
+    }
+
+    /// As it was written down.
+    pub(crate) const fn recorded(secret: usize) -> Self {
+        Self { secret }
+    }
+
+    /// The index of the secret that matched, in the route's list of then.
+    #[must_use]
+    pub const fn secret_index(self) -> usize {
+        self.secret
+    }
 }
 
 impl Proof {
@@ -214,6 +242,18 @@ impl Proof {
     #[must_use]
     pub fn of(verified: Verified) -> Self {
         Self(Proven::Verified(verified))
+    }
+
+    /// The sender proved itself when the delivery came first, and the operator wants it delivered again.
+    #[must_use]
+    pub fn of_before(_then: WasVerified) -> Self {
+        Self(Proven::Before)
+    }
+
+    /// Whether the sender proved itself, now or then.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        !matches!(self.0, Proven::Unchecked)
     }
 
     /// The operator wrote `provider: none` in full. `None` for every route that has a provider.
@@ -233,7 +273,7 @@ impl Proof {
     pub fn verified(&self) -> Option<&Verified> {
         match &self.0 {
             Proven::Verified(verified) => Some(verified),
-            Proven::Unchecked => None,
+            Proven::Before | Proven::Unchecked => None,
         }
     }
 }
@@ -243,6 +283,8 @@ impl Proof {
 pub struct Admitted {
     proof: Proof,
     lease: Option<Held>,
+    /// Which attempt it is where nothing is claimed.
+    number: u32,
 }
 
 /// A claim on an event that this request holds.
@@ -276,7 +318,13 @@ impl Admitted {
     /// Admits without a claim: the route does not dedupe, or the request is let through unverified.
     #[must_use]
     pub fn unclaimed(proof: Proof) -> Self {
-        Self { proof, lease: None }
+        Self { proof, lease: None, number: 1 }
+    }
+
+    /// Admits past the dedupe store on purpose: the operator wants the event delivered once more, as this attempt.
+    #[must_use]
+    pub fn redelivery(proof: Proof, attempt: u32) -> Self {
+        Self { proof, lease: None, number: attempt }
     }
 
     /// Why it may pass.
@@ -285,16 +333,16 @@ impl Admitted {
         &self.proof
     }
 
-    /// What the event is recognised by; `None` where it is not.
+    /// Whether the event was claimed for it.
     #[must_use]
-    pub fn key(&self) -> Option<&EventKey> {
-        self.lease.as_ref().map(|held| &held.key)
+    pub fn is_claimed(&self) -> bool {
+        self.lease.is_some()
     }
 
     /// 1 for the first time this event is forwarded, 2 for the next, as counted here.
     #[must_use]
     pub fn attempt(&self) -> u32 {
-        self.lease.as_ref().map_or(1, |held| held.attempt)
+        self.lease.as_ref().map_or(self.number, |held| held.attempt)
     }
 
     /// The upstream accepted the event: from now on copies of it get `answer`.
@@ -381,7 +429,7 @@ where
         let failed = match claim {
             Ok(Claim::New(Lease { token, attempt })) => {
                 let lease = Some(Held { key, token, attempt, ttl: dedupe.ttl, here });
-                return (Admission::Admitted(Admitted { proof, lease }), failure);
+                return (Admission::Admitted(Admitted { proof, lease, number: 1 }), failure);
             }
             Ok(Claim::Seen { answer, attempt }) => {
                 return (Admission::Duplicate { answer, attempt }, failure);

@@ -28,6 +28,9 @@ pub mod dedupe;
 pub mod admit;
 
 #[cfg(feature = "gateway")]
+pub mod journal;
+
+#[cfg(feature = "gateway")]
 pub mod logs;
 
 #[cfg(feature = "gateway")]

@@ -247,5 +247,8 @@ fn needs_restart(fixed: &Config, new: &Config) -> Vec<String> {
     if fixed.dedupe != new.dedupe {
         needs.push("dedupe".to_owned());
     }
+    if fixed.journal != new.journal {
+        needs.push("journal".to_owned());
+    }
     needs
 }

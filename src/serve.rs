@@ -23,8 +23,10 @@ use self::status::RunningStatus;
 use self::successor::Successor;
 use crate::admin;
 use crate::clock;
+use crate::config::Config;
 use crate::environment::{self, Told};
 use crate::gateway::{Bound, Certificate, Gateway, Listening, Live, Sockets};
+use crate::journal::{Bounds, Journal, JournalOptions};
 use crate::metrics::Metrics;
 use crate::reload::{ConfigSource, LoadError, Reloader, Watcher, certificates, load, log_warnings};
 
@@ -246,6 +248,13 @@ async fn flush_traces(gateway: &Gateway) {
     }
 }
 
+fn open_journal(config: &Config, options: &RunOptions) -> Result<Journal, RunError> {
+    let Some(journal) = &config.journal else { return Ok(Journal::off()) };
+    let bounds = Bounds { bytes: journal.size, entries: journal.entries, age: journal.age };
+    let folder = journal.path.as_ref().map(|path| options.config.folder().join(path));
+    Journal::start(&JournalOptions { bounds, folder }, clock::now()).map_err(RunError::Start)
+}
+
 struct Server {
     gateway: Arc<Gateway>,
     reloader: Arc<Reloader>,
@@ -285,11 +294,12 @@ impl Server {
         let addresses: Vec<_> = bound.iter().map(|bound| bound.address).collect();
         let admin = admin_bound.as_ref().map(|bound| bound.address);
 
+        let journal = open_journal(&config, options)?;
         let name = stores::name(&config, options);
         let stores = stores::open(&config, options, &name, sources.inherited.as_mut())?;
         let live = Live::new(config.clone(), &options.config.folder(), &metrics, clock::now())
             .map_err(|why| RunError::Load(LoadError::Certificate(why)))?;
-        let gateway = Arc::new(Gateway::new(live, stores, metrics));
+        let gateway = Arc::new(Gateway::new(live, stores, metrics, journal));
 
         let mut sockets = Sockets::new();
         for ((bound, listen), certificate) in bound.into_iter().zip(&config.listen).zip(&certificates) {
@@ -377,7 +387,10 @@ impl Server {
         let _ = tokio::time::timeout(Duration::from_millis(100), self.admin_service.closed()).await;
         flush_traces(&self.gateway).await;
         // Nothing is lost if the disk is too slow for this: what was answered is written.
-        let close = tokio::task::spawn_blocking(move || self.gateway.stores.main.close());
+        let close = tokio::task::spawn_blocking(move || {
+            self.gateway.stores.main.close();
+            self.gateway.journal.close();
+        });
         let _ = tokio::time::timeout(CLOSE, close).await;
         tracing::info!(target: "sealpost", "ended");
     }

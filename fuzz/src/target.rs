@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use sealpost::routes::{EventFilter, Found, Mode, Route, RouteTable, Trust, path_problem};
+use sealpost::routes::{EventFilter, Found, Keep, Mode, Route, RouteTable, Trust, path_problem};
 use sealpost::verify::Scheme;
 
 use crate::naive;
@@ -44,6 +44,8 @@ static TABLE: LazyLock<RouteTable> = LazyLock::new(|| {
             mode: Mode::Enforce,
             public_url: None,
             verify_tokens: Vec::new(),
+            secrets: Vec::new(),
+            journal: Keep::default(),
         })
     });
     RouteTable::new(routes.to_vec()).expect("no two alike")

@@ -1,5 +1,6 @@
 //! What the admin address answers, as a function of the request and the gateway's status.
 
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
@@ -15,12 +16,15 @@ pub struct AdminAnswer {
     /// All headers but the length.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body. For a `HEAD` its length is told and it is not sent.
-    pub body: String,
+    pub body: Bytes,
 }
 
 /// The addresses and what may be done with each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+/// The API's own description.
+pub(super) const DESCRIPTION: &str = include_str!("openapi.json");
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
     Health,
     Readiness,
     Metrics,
@@ -28,6 +32,19 @@ enum Place {
     Config,
     FirstContacts,
     Reload,
+    Description,
+    Deliveries,
+    Export,
+    Stream,
+    Delivery(String),
+    Body(String),
+    Explain(String),
+    Redeliver(String),
+    Release(String),
+    ReleaseMany,
+    Stats,
+    Dedupe,
+    Forget,
 }
 
 impl Place {
@@ -40,20 +57,49 @@ impl Place {
             "/api/config" => Self::Config,
             "/api/first-contacts" => Self::FirstContacts,
             "/api/reload" => Self::Reload,
-            _ => return None,
+            "/api/openapi.json" => Self::Description,
+            "/api/deliveries" => Self::Deliveries,
+            "/api/deliveries/export" => Self::Export,
+            "/api/deliveries/stream" => Self::Stream,
+            "/api/release" => Self::ReleaseMany,
+            "/api/stats" => Self::Stats,
+            "/api/dedupe" => Self::Dedupe,
+            "/api/dedupe/forget" => Self::Forget,
+            _ => return Self::of_delivery(path.strip_prefix("/api/deliveries/")?),
         })
     }
 
+    fn of_delivery(rest: &str) -> Option<Self> {
+        let (id, what) = rest.split_once('/').map_or((rest, None), |(id, what)| (id, Some(what)));
+        let id = Some(id).filter(|id| !id.is_empty())?.to_owned();
+        Some(match what {
+            None => Self::Delivery(id),
+            Some("body") => Self::Body(id),
+            Some("explain") => Self::Explain(id),
+            Some("redeliver") => Self::Redeliver(id),
+            Some("release") => Self::Release(id),
+            Some(_) => return None,
+        })
+    }
+
+    /// Whether it changes something.
+    fn is_change(&self) -> bool {
+        matches!(
+            self,
+            Self::Reload | Self::Redeliver(_) | Self::Release(_) | Self::ReleaseMany | Self::Forget
+        )
+    }
+
     /// Probes have no token; what they learn is one word.
-    fn is_probe(self) -> bool {
+    fn is_probe(&self) -> bool {
         matches!(self, Self::Health | Self::Readiness)
     }
 
-    fn allow(self) -> &'static str {
-        if self == Self::Reload { "POST" } else { "GET, HEAD" }
+    fn allow(&self) -> &'static str {
+        if self.is_change() { "POST" } else { "GET, HEAD" }
     }
 
-    fn allows(self, method: &str) -> bool {
+    fn allows(&self, method: &str) -> bool {
         self.allow().split(", ").any(|allowed| allowed == method)
     }
 }
@@ -66,21 +112,53 @@ impl Admin {
     /// name, and a change must not come from another site.
     #[must_use]
     pub fn answer(&self, method: &str, target: &str, headers: &HeaderMap) -> AdminAnswer {
+        let (place, known) = match self.admitted(method, target, headers) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return refusal,
+        };
+        let query = target.split_once('?').map_or("", |(_, query)| query);
+        let answered = match place {
+            Place::Deliveries => self.list(query),
+            Place::Delivery(id) => self.one(&id),
+            Place::Body(id) => self.body_of(&id),
+            Place::Explain(id) => self.explained(&id),
+            Place::Redeliver(id) => self.redeliver(&id),
+            Place::Release(id) => self.release_one(&id),
+            Place::ReleaseMany => self.release_many(query),
+            Place::Stats => self.stats(query),
+            Place::Dedupe => self.dedupe(query),
+            Place::Forget => self.dedupe_forget(query),
+            place => Ok(self.plain(&place, known, headers)),
+        };
+        answered.unwrap_or_else(AdminAnswer::from)
+    }
+
+    /// What is asked for and whether the asker has the token, or why it is not answered.
+    pub(super) fn admitted(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &HeaderMap,
+    ) -> Result<(Place, bool), AdminAnswer> {
         if self.token.is_none() && !is_loopback_name(headers) {
-            return refusal(403, "Host must be an IP address or localhost");
+            return Err(refusal(403, "Host must be an IP address or localhost"));
         }
         let place = Place::at(target.split('?').next().unwrap_or_default());
         let known = self.token.as_ref().is_none_or(|token| token.presented(headers));
-        if !known && !place.is_some_and(Place::is_probe) {
-            return refusal(401, "A bearer token is needed").with(header::WWW_AUTHENTICATE, "Bearer");
+        if !known && !place.as_ref().is_some_and(Place::is_probe) {
+            return Err(refusal(401, "A bearer token is needed").with(header::WWW_AUTHENTICATE, "Bearer"));
         }
-        let Some(place) = place else { return refusal(404, "Not found") };
+        let Some(place) = place else { return Err(refusal(404, "Not found")) };
         if !place.allows(method) {
-            return refusal(405, "Method not allowed").with(header::ALLOW, place.allow());
+            return Err(refusal(405, "Method not allowed").with(header::ALLOW, place.allow()));
         }
-        if place == Place::Reload && cross_site(headers) {
-            return refusal(403, "Not from another site");
+        if place.is_change() && cross_site(headers) {
+            return Err(refusal(403, "Not from another site"));
         }
+        Ok((place, known))
+    }
+
+    fn plain(&self, place: &Place, known: bool, headers: &HeaderMap) -> AdminAnswer {
         match place {
             Place::Health => json_answer(200, &json!({ "status": "alive" })),
             Place::Readiness => self.readiness(known),
@@ -92,6 +170,11 @@ impl Admin {
                 Ok(loaded) => json_answer(200, &loaded),
                 Err(why) => refusal(422, &why),
             },
+            Place::Description => AdminAnswer::new(200, "application/json", DESCRIPTION),
+            // What goes on for long is written piece by piece; a HEAD of it has no piece.
+            Place::Stream => AdminAnswer::new(200, "text/event-stream", ""),
+            Place::Export => AdminAnswer::new(200, "application/x-ndjson", ""),
+            _ => refusal(404, "Not found"),
         }
     }
 
@@ -112,8 +195,8 @@ impl Admin {
 }
 
 impl AdminAnswer {
-    fn new(status: u16, content_type: &'static str, body: String) -> Self {
-        Self { status, headers: Vec::with_capacity(5), body }
+    pub(super) fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        Self { status, headers: Vec::with_capacity(5), body: body.into() }
             .with(header::CONTENT_TYPE, content_type)
             .with(header::CACHE_CONTROL, "no-store")
             .with(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
@@ -124,16 +207,16 @@ impl AdminAnswer {
         refusal(500, "Internal error")
     }
 
-    fn with(mut self, name: HeaderName, value: &'static str) -> Self {
+    pub(super) fn with(mut self, name: HeaderName, value: &'static str) -> Self {
         self.headers.push((name, HeaderValue::from_static(value)));
         self
     }
 }
 
-fn json_answer(status: u16, value: &Value) -> AdminAnswer {
+pub(super) fn json_answer(status: u16, value: &Value) -> AdminAnswer {
     AdminAnswer::new(status, "application/json", format!("{value}\n"))
 }
 
-fn refusal(status: u16, error: &str) -> AdminAnswer {
+pub(super) fn refusal(status: u16, error: &str) -> AdminAnswer {
     json_answer(status, &json!({ "error": error }))
 }

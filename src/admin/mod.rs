@@ -3,7 +3,9 @@
 //! is shown because nobody but the operator can make it one.
 
 mod answer;
+mod deliveries;
 mod guard;
+mod query;
 mod service;
 
 use std::sync::Arc;
@@ -11,10 +13,13 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use self::answer::AdminAnswer;
+pub use self::deliveries::DedupeQuestion;
 use self::guard::Token;
 pub use self::service::AdminApp;
+use crate::journal::{Filter, Found, Journal};
 use crate::metrics::{Gauges, Metrics};
 use crate::secret::Secret;
+use crate::verify::Locator;
 
 /// What the running gateway tells about itself. Calls may block.
 pub trait Status: Send + Sync {
@@ -41,6 +46,74 @@ pub trait Status: Send + Sync {
     /// # Errors
     /// Why the new configuration is not in force.
     fn reload(&self) -> Result<Value, String>;
+
+    /// The journal.
+    fn journal(&self) -> Journal {
+        Journal::off()
+    }
+
+    /// What the configuration in force does not want shown of a route's requests.
+    fn redact(&self, _route: &str) -> Vec<Locator> {
+        Vec::new()
+    }
+
+    /// Why a kept delivery verifies or not.
+    ///
+    /// # Errors
+    /// Why that cannot be told.
+    fn explain(&self, _found: &Found) -> Result<Value, Refused> {
+        Err(Refused::unable())
+    }
+
+    /// Verifies a refused delivery anew and forwards it.
+    ///
+    /// # Errors
+    /// Why it was not tried.
+    fn release(&self, _found: &Found) -> Result<Value, Refused> {
+        Err(Refused::unable())
+    }
+
+    /// Releases all refused deliveries that the filter wants, in the order of their reception.
+    ///
+    /// # Errors
+    /// Why none was tried.
+    fn release_all(&self, _filter: &Filter) -> Result<Value, Refused> {
+        Err(Refused::unable())
+    }
+
+    /// Sends a verified delivery to the upstream once more.
+    ///
+    /// # Errors
+    /// Why it was not tried.
+    fn redeliver(&self, _found: &Found) -> Result<Value, Refused> {
+        Err(Refused::unable())
+    }
+
+    /// What the dedupe store knows of an event.
+    ///
+    /// # Errors
+    /// Why that cannot be told.
+    fn dedupe(&self, _question: &DedupeQuestion) -> Result<Value, Refused> {
+        Err(Refused::unable())
+    }
+
+    /// Makes the dedupe store forget an event.
+    ///
+    /// # Errors
+    /// Why it was not forgotten.
+    fn forget(&self, _question: &DedupeQuestion) -> Result<Value, Refused> {
+        Err(Refused::unable())
+    }
+}
+
+/// Why something is not done: the status and one sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused(pub u16, pub String);
+
+impl Refused {
+    fn unable() -> Self {
+        Self(503, "this gateway cannot do that".to_owned())
+    }
 }
 
 /// Answers the requests of whoever operates the gateway.

@@ -1,4 +1,5 @@
-//! The admin address on Pingora: reads a request's head, lets [`Admin::answer`] decide, writes the answer.
+//! The admin address on Pingora: reads a request's head, lets [`Admin::answer`] decide, writes the answer. What goes on for
+//! long, the stream of deliveries and their export, is written piece by piece.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +12,18 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 
+use super::answer::Place;
 use super::{Admin, AdminAnswer};
+use crate::journal::{Filter, Followed, Following, cursor};
 
 /// The whole head must be here by then; a connection that is kept may be silent for as long.
 const HEAD: Duration = Duration::from_secs(30);
 
 /// Writing a page takes no longer than this, however slowly it is read.
 const WRITE: Duration = Duration::from_secs(30);
+
+/// How often a stream without news says that it is there.
+const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// The admin address as a Pingora app.
 pub struct AdminApp(pub(super) Arc<Admin>);
@@ -34,12 +40,33 @@ impl HttpServerApp for AdminApp {
         }
         // A body is not read; Pingora ends a connection whose request has more to come.
         session.set_keepalive((!*shutdown.borrow()).then_some(HEAD.as_secs()));
-        let answer = self.decide(&session).await;
-        tokio::time::timeout(WRITE, write(&mut session, answer)).await.ok()?.ok()?;
-        let settings = HttpPersistentSettings::for_session(&session);
-        let stream = session.finish().await.ok()??;
-        Some(ReusedHttpStream::from_reusable_stream(stream, settings))
+        let answer = match self.long(&session).await {
+            None => self.decide(&session).await,
+            Some(Err(answer)) => answer,
+            Some(Ok(long)) => {
+                // Boxed, because hardly any connection is for one.
+                let written = Box::pin(self.write_long(&mut session, long, shutdown.clone())).await;
+                return finish(session, written.is_ok()).await;
+            }
+        };
+        let written = tokio::time::timeout(WRITE, write(&mut session, answer)).await.ok()?;
+        finish(session, written.is_ok()).await
     }
+}
+
+async fn finish(session: ServerSession, whole: bool) -> Option<ReusedHttpStream> {
+    if !whole {
+        return None;
+    }
+    let settings = HttpPersistentSettings::for_session(&session);
+    let stream = session.finish().await.ok()??;
+    Some(ReusedHttpStream::from_reusable_stream(stream, settings))
+}
+
+/// What is written piece by piece.
+enum Long {
+    Stream(Following),
+    Export(Filter),
 }
 
 impl AdminApp {
@@ -48,10 +75,112 @@ impl AdminApp {
         let admin = Arc::clone(&self.0);
         let head = session.req_header();
         let (method, headers) = (head.method.clone(), head.headers.clone());
-        let target = head.uri.path().to_owned();
+        let target = target(head);
         tokio::task::spawn_blocking(move || admin.answer(method.as_str(), &target, &headers))
             .await
             .unwrap_or_else(|_| AdminAnswer::failure())
+    }
+}
+
+impl AdminApp {
+    /// Whether something is asked for that is written piece by piece, or why it is not to be had.
+    async fn long(&self, session: &ServerSession) -> Option<Result<Long, AdminAnswer>> {
+        let head = session.req_header();
+        if head.method != http::Method::GET {
+            return None;
+        }
+        let target = target(head);
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        if !matches!(path, "/api/deliveries/stream" | "/api/deliveries/export") {
+            return None;
+        }
+        let place = match self.0.admitted("GET", &target, &head.headers) {
+            Ok((place, _)) => place,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        if place == Place::Export {
+            return Some(self.0.export(query).map(Long::Export).map_err(AdminAnswer::from));
+        }
+        let last = head.headers.get("last-event-id").and_then(|last| last.to_str().ok()).map(str::to_owned);
+        let (admin, query) = (Arc::clone(&self.0), query.to_owned());
+        let following = tokio::task::spawn_blocking(move || admin.follow(&query, last.as_deref())).await;
+        Some(match following {
+            Ok(Ok(following)) => Ok(Long::Stream(following)),
+            Ok(Err(refused)) => Err(refused.into()),
+            Err(_) => Err(AdminAnswer::failure()),
+        })
+    }
+
+    async fn write_long(
+        &self,
+        session: &mut ServerSession,
+        long: Long,
+        mut shutdown: ShutdownWatch,
+    ) -> pingora::Result<()> {
+        let kind = match &long {
+            Long::Stream(_) => "text/event-stream",
+            Long::Export(_) => "application/x-ndjson",
+        };
+        let mut head = ResponseHeader::build(200, Some(6))?;
+        head.append_header(header::CONTENT_TYPE, kind)?;
+        head.append_header(header::CACHE_CONTROL, "no-store")?;
+        head.append_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")?;
+        if session.req_header().version == http::Version::HTTP_11 {
+            head.append_header(header::TRANSFER_ENCODING, "chunked")?;
+        }
+        session.set_keepalive(None);
+        session.write_response_header(Box::new(head)).await?;
+        match long {
+            Long::Stream(mut following) => {
+                put(session, ": hello\n\n".to_owned()).await?;
+                loop {
+                    let piece = tokio::select! {
+                        next = tokio::time::timeout(HEARTBEAT, following.next()) => match next {
+                            Ok(Some(next)) => told(next),
+                            Ok(None) => break,
+                            Err(_) => ": still here\n\n".to_owned(),
+                        },
+                        _ = shutdown.changed() => break,
+                    };
+                    put(session, piece).await?;
+                }
+            }
+            Long::Export(filter) => {
+                let mut after = None;
+                loop {
+                    let (admin, filter) = (Arc::clone(&self.0), filter.clone());
+                    let lines = tokio::task::spawn_blocking(move || admin.exported(&filter, after)).await;
+                    let Ok(Some((lines, last))) = lines else { break };
+                    after = Some(last);
+                    put(session, lines).await?;
+                }
+            }
+        }
+        session.write_response_body(Bytes::new(), true).await
+    }
+}
+
+fn target(head: &pingora::http::RequestHeader) -> String {
+    head.uri.path_and_query().map_or_else(|| head.uri.path().to_owned(), |target| target.as_str().to_owned())
+}
+
+/// One event of the stream.
+fn told(next: Followed) -> String {
+    match next {
+        Followed::Entry(found) => {
+            format!("event: delivery\nid: {}\ndata: {}\n\n", cursor(found.entry.number), found.summary())
+        }
+        Followed::Lagged(missed) => {
+            format!("event: lagged\ndata: {}\n\n", serde_json::json!({ "missed": missed }))
+        }
+    }
+}
+
+/// Whoever reads too slowly for one piece is left.
+async fn put(session: &mut ServerSession, piece: String) -> pingora::Result<()> {
+    match tokio::time::timeout(WRITE, session.write_response_body(Bytes::from(piece), false)).await {
+        Ok(written) => written,
+        Err(_) => Err(pingora::Error::new(pingora::ErrorType::WriteTimedout)),
     }
 }
 
@@ -63,7 +192,7 @@ async fn write(session: &mut ServerSession, answer: AdminAnswer) -> pingora::Res
     head.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
     session.write_response_header(Box::new(head)).await?;
     // Pingora keeps the body of an answer to a HEAD to itself.
-    session.write_response_body(Bytes::from(answer.body), true).await
+    session.write_response_body(answer.body, true).await
 }
 
 #[cfg(test)]

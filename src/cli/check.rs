@@ -116,6 +116,7 @@ fn route_as_json(route: &Route) -> serde_json::Value {
         "timeout": show_duration(route.timeout),
         "body": show_size(route.body),
         "mode": mode(route),
+        "journal": route.journal.bodies.word(),
         "public_url": route.public_url,
     })
 }

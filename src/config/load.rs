@@ -7,8 +7,8 @@ use super::expiry::RouteExpiry;
 use super::provider::Providers;
 use super::secrets::Secrets;
 use super::warnings::{self, Seen};
-use super::{Config, Source, dedupe, limits, listen, route, tracing};
-use crate::routes::{Route, RouteTable};
+use super::{Config, Source, dedupe, journal, limits, listen, route, tracing};
+use crate::routes::{Keep, Route, RouteTable};
 use crate::yaml::{self, Cursor, Fields, Place, Problems};
 
 /// What reading a route needs of the rest of the file.
@@ -22,6 +22,8 @@ pub(super) struct Shared<'s> {
     /// All bodies together.
     pub(super) buffered: u64,
     pub(super) providers: Providers,
+    /// What the journal keeps where a route says nothing else.
+    pub(super) keep: Keep,
 }
 
 /// Reads a configuration.
@@ -70,6 +72,7 @@ pub fn load(text: &str, source: &dyn Source) -> Result<Config, Problems> {
         body: 0,
         buffered: 0,
         providers: Providers::default(),
+        keep: Keep::default(),
     };
     let config = root.fields("", &mut problems).map(|fields| file(fields, &mut shared));
     let Some(config) = config.flatten().filter(|_| problems.is_empty()) else {
@@ -97,6 +100,8 @@ fn file(mut fields: Fields<'_, '_>, shared: &mut Shared<'_>) -> Option<Config> {
     if let Some(cursor) = fields.optional("providers") {
         shared.providers.read(&cursor, &mut shared.warnings, fields.problems());
     }
+    let (journal, keep) = journal::journal(&mut fields);
+    shared.keep = keep;
     shared.body = limits.body;
     shared.buffered = limits.buffered;
     let routes = match fields.required("routes", "[{ name: …, match: { path: … }, … }]") {
@@ -109,6 +114,7 @@ fn file(mut fields: Fields<'_, '_>, shared: &mut Shared<'_>) -> Option<Config> {
         admin,
         limits,
         dedupe,
+        journal,
         trusted_proxies,
         tracing,
         routes: routes?,

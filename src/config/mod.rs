@@ -5,6 +5,7 @@
 
 mod dedupe;
 mod expiry;
+mod journal;
 mod keys;
 mod limits;
 mod listen;
@@ -49,6 +50,8 @@ pub struct Config {
     pub limits: Limits,
     /// How events are remembered.
     pub dedupe: DedupeConfig,
+    /// How decisions are taken down; `None` for not at all.
+    pub journal: Option<JournalConfig>,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// How requests are traced; `None` for not at all.
@@ -132,6 +135,19 @@ pub enum Incoming {
     Continue,
     /// The request's own trace links to it.
     Link,
+}
+
+/// How decisions are taken down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalConfig {
+    /// Bytes of all entries and kept requests together.
+    pub size: u64,
+    /// Entries at most.
+    pub entries: usize,
+    /// How old they become.
+    pub age: Duration,
+    /// The folder of the journal's file; `None` keeps it in memory.
+    pub path: Option<PathBuf>,
 }
 
 /// How events are remembered.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::load::Shared;
 use super::secrets::{Listed, is_name};
 use super::upstream::upstream;
-use super::{expiry, keys, limits, policy, warnings};
+use super::{expiry, journal, keys, limits, policy, warnings};
 use crate::catalog::{Provider, defaults};
 use crate::routes::{Host, Mode, PathPattern, Route, Upstream};
 use crate::secret::NamedSecret;
@@ -84,6 +84,7 @@ pub(super) fn read<'n>(at: &Cursor<'n>, shared: &mut Shared<'_>, problems: &mut 
     };
     let public_url = public_url(&mut fields);
     let verify_tokens = verify_tokens(&mut fields, provider.as_deref(), &secrets, at, shared);
+    let journal = journal::of_route(&mut fields, provider.as_deref(), &shared.keep);
     fields.finish();
     if problems.len() > before {
         return read;
@@ -126,6 +127,8 @@ pub(super) fn read<'n>(at: &Cursor<'n>, shared: &mut Shared<'_>, problems: &mut 
             mode,
             public_url,
             verify_tokens,
+            secrets: secrets.iter().map(|listed| listed.named.clone()).collect(),
+            journal,
         };
         warnings::route(&route, &secrets, at, shared);
         shared.expiries.extend(expiry::of(&route.name, &secrets, at));

@@ -46,6 +46,8 @@ macro_rules! contract_tests {
             a_copy_that_gives_up_makes_room_for_another,
             every_copy_that_waits_is_woken_by_the_next_claim,
             a_copy_of_an_earlier_claim_that_gives_up_disturbs_nobody,
+            what_is_known_of_an_event_can_be_looked_up,
+            an_event_is_forgotten_unless_it_is_in_flight,
         );
     };
     ($make:expr; $($promise:ident,)*) => {
@@ -531,4 +533,39 @@ pub(crate) async fn a_copy_of_an_earlier_claim_that_gives_up_disturbs_nobody<S: 
     drop(earlier);
     rig.commit(&key, second.token, None).await;
     assert_eq!(soon(wait).await.unwrap(), Wait::Changed);
+}
+
+pub(crate) async fn what_is_known_of_an_event_can_be_looked_up<S: Store>(rig: Rig<S>) {
+    let key = key("looked-up");
+    let look = async || {
+        rig.store
+            .look(&key, rig.now())
+            .await
+            .unwrap()
+            .map(|known| (known.state, known.attempt, known.answered))
+    };
+    assert_eq!(look().await, None);
+    let lease = rig.claimed(&key).await;
+    assert_eq!(look().await, Some((KnownState::InFlight, 1, false)));
+    rig.release(&key, lease.token).await;
+    assert_eq!(look().await, Some((KnownState::Released, 1, false)));
+    let lease = rig.claimed(&key).await;
+    assert_eq!(rig.commit(&key, lease.token, Some(answer("first"))).await, Committed::Yes);
+    assert_eq!(look().await, Some((KnownState::Accepted, 2, true)));
+    rig.pass_given(rig.ttl).await;
+    if matches!(rig.time, Time::Given(..)) {
+        assert_eq!(look().await, None, "it is over");
+    }
+}
+
+pub(crate) async fn an_event_is_forgotten_unless_it_is_in_flight<S: Store>(rig: Rig<S>) {
+    let key = key("forgotten");
+    let forget = async || rig.store.forget(&key, rig.now()).await.unwrap();
+    assert_eq!(forget().await, Forgotten::Unknown);
+    let lease = rig.claimed(&key).await;
+    assert_eq!(forget().await, Forgotten::InFlight);
+    assert_eq!(rig.commit(&key, lease.token, Some(answer("first"))).await, Committed::Yes);
+    assert!(matches!(rig.claim(&key).await, Claim::Seen { .. }));
+    assert_eq!(forget().await, Forgotten::Yes);
+    assert_eq!(rig.claimed(&key).await.attempt, 1, "as if it had never come");
 }

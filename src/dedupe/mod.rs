@@ -100,6 +100,27 @@ pub trait Store: Send + Sync {
     /// look again. Of use to a store that lets them wait through its own failure.
     fn let_go(&self, _key: &EventKey) {}
 
+    /// What is known of an event, for whoever operates the gateway; nothing changes by it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the store cannot be reached.
+    fn look(
+        &self,
+        key: &EventKey,
+        now: UnixTime,
+    ) -> impl Future<Output = Result<Option<Known>, StoreError>> + Send;
+
+    /// Forgets an event, so that its next claim is a new one with the count of attempts begun anew. Never one that is in
+    /// flight.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the store cannot be reached; it may be forgotten all the same.
+    fn forget(
+        &self,
+        key: &EventKey,
+        now: UnixTime,
+    ) -> impl Future<Output = Result<Forgotten, StoreError>> + Send;
+
     /// How many events are remembered in this process now, those in flight included.
     fn entries(&self) -> u64;
 
@@ -143,6 +164,41 @@ pub enum Committed {
     Yes,
     /// The lease had run out and the claim is gone or another's; nothing was changed.
     TooLate,
+}
+
+/// What a store knows of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Where the event stands.
+    pub state: KnownState,
+    /// Which attempt that was.
+    pub attempt: u32,
+    /// Until when it is so.
+    pub until: UnixTime,
+    /// Whether the first answer is kept.
+    pub answered: bool,
+}
+
+/// Where an event stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnownState {
+    /// It is being forwarded.
+    InFlight,
+    /// The upstream accepted it.
+    Accepted,
+    /// It did not; only the count of attempts is remembered.
+    Released,
+}
+
+/// What became of forgetting an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgotten {
+    /// It is forgotten.
+    Yes,
+    /// There was nothing to forget.
+    Unknown,
+    /// It is in flight, and stays.
+    InFlight,
 }
 
 /// How waiting for a claim in flight ended.

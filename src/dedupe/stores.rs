@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::memory::{Accepted, MemoryLimits, MemoryStore};
 use super::{
-    Answer, Claim, Committed, DiskStore, EventKey, MovingStore, RedisStore, Store, StoreError, Token, Wait,
+    Answer, Claim, Committed, DiskStore, EventKey, Forgotten, Known, MovingStore, RedisStore, Store,
+    StoreError, Token, Wait,
 };
 use crate::time::UnixTime;
 
@@ -84,6 +85,22 @@ impl Store for Backend {
         }
     }
 
+    async fn look(&self, key: &EventKey, now: UnixTime) -> Result<Option<Known>, StoreError> {
+        match self {
+            Self::Memory(store) => store.look(key, now).await,
+            Self::Disk(store) => store.look(key, now).await,
+            Self::Redis(store) => store.look(key, now).await,
+        }
+    }
+
+    async fn forget(&self, key: &EventKey, now: UnixTime) -> Result<Forgotten, StoreError> {
+        match self {
+            Self::Memory(store) => store.forget(key, now).await,
+            Self::Disk(store) => store.forget(key, now).await,
+            Self::Redis(store) => store.forget(key, now).await,
+        }
+    }
+
     fn let_go(&self, key: &EventKey) {
         match self {
             Self::Memory(store) => store.let_go(key),
@@ -128,6 +145,32 @@ impl<S: Store> Stores<S> {
     pub(crate) fn known_here(&self, key: &EventKey, now: UnixTime) -> Option<Claim> {
         // Nearly always there is nothing in it.
         if self.spare.entries() == 0 { None } else { self.spare.known(key, now) }
+    }
+
+    /// What is known of the event, here or in the main store.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the main store cannot be asked and nothing is known here.
+    pub async fn look(&self, key: &EventKey, now: UnixTime) -> Result<Option<Known>, StoreError> {
+        match self.spare.look_now(key, now) {
+            Some(known) => Ok(Some(known)),
+            None => self.main.look(key, now).await,
+        }
+    }
+
+    /// Forgets the event, here and in the main store, unless it is in flight.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the main store cannot be asked.
+    pub async fn forget(&self, key: &EventKey, now: UnixTime) -> Result<Forgotten, StoreError> {
+        let here = self.spare.forget_now(key, now).0;
+        if here == Forgotten::InFlight {
+            return Ok(here);
+        }
+        match self.main.forget(key, now).await? {
+            Forgotten::Unknown => Ok(here),
+            forgotten => Ok(forgotten),
+        }
     }
 
     /// The main store could not be told that this event was accepted; this gateway remembers it.

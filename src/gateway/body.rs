@@ -62,6 +62,23 @@ impl Body {
         }
     }
 
+    /// The bytes received, for whoever keeps them on for long. A small body is copied: it may be a part of a buffer many times
+    /// as large, which would be kept with it.
+    pub(super) fn share(&mut self) -> Bytes {
+        if self.as_slice().len() <= FIRST_ALLOTMENT {
+            return Bytes::copy_from_slice(self.as_slice());
+        }
+        if let Stored::Many(bytes) = &mut self.bytes {
+            // Room that was made for more than came would be kept as well.
+            bytes.shrink_to_fit();
+            self.bytes = Stored::One(std::mem::take(bytes).into());
+        }
+        match &self.bytes {
+            Stored::One(bytes) => bytes.clone(),
+            Stored::Many(_) => Bytes::new(),
+        }
+    }
+
     fn append(&mut self, chunk: Bytes, declared: Option<u64>) {
         match &mut self.bytes {
             Stored::One(first) if first.is_empty() => self.bytes = Stored::One(chunk),

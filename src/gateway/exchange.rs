@@ -14,17 +14,16 @@ use pingora::server::ShutdownWatch;
 
 use super::body::{self, Body, BodyLimits};
 use super::ending::{self, Ending, Stop};
+use super::fetched::Arrived;
 use super::live::Live;
-use super::record::Record;
+use super::record::{self, Record};
 use super::request::{self, Request};
 use super::session::{Arrival, Http1, Http2, KEEPALIVE, Session};
 use super::state::{Gateway, Phase};
-use crate::admit::{self, Admission, Admitted, Proof, Reason, StoreFailure};
+use crate::admit::{Proof, Reason};
 use crate::catalog::Provider;
 use crate::clock;
-use crate::metrics::Operation;
-use crate::routes::{Mode, Route};
-use crate::time::Distance;
+use crate::routes::{KeptBodies, Mode, Route};
 use crate::trace::Step;
 use crate::verify::{self, Event, Rejection, Verified};
 
@@ -106,7 +105,7 @@ impl Exchange {
         }
         session.skim().await;
         let sent = ending.send(&mut session, &self.gateway, &mut record).await;
-        record.finish(&self.gateway);
+        record.finish(&self.gateway, &live, session.head());
         sent.ok()?;
         // What is left to do is waiting for the sender, which a shutdown does not wait for.
         drop(in_flight);
@@ -131,10 +130,16 @@ impl Exchange {
         let arrived = clock::monotonic();
         let mut stopwatch = Stopwatch::default();
         let begun = stopwatch.time(|| self.begin_verification(session, &request));
+        let mut held = None;
         let mut verification = match begun {
             Ok(verification) => verification,
             // Without its key a well-formed delivery is a mismatch; the key is fetched once the rest of it is here.
             Err(Rejection::SignatureMismatch { .. }) if request.live.keys.is_some() => None,
+            // Kept whole, it can be released once what is wrong here is mended: a clock, a header's name.
+            Err(rejection) if route.journal.bodies != KeptBodies::None => {
+                held = Some(rejection);
+                None
+            }
             Err(rejection) => {
                 // Boxed, because hardly any request comes this way.
                 let question = self.challenged_before_refusal(session, live, &request, &rejection, record);
@@ -142,22 +147,29 @@ impl Exchange {
                 None
             }
         };
-        let early_rejection = record.shadowed();
 
         let body = self.read_body(session, live, &request, route.body, record, |chunk| {
             if let Some(verification) = &mut verification {
                 stopwatch.time(|| verification.update(chunk));
             }
         });
-        let body = body.await?;
+        let mut body = body.await?;
         let read = record.step(Step::Body, Some(arrived));
+        record.body(&self.gateway, &request, &mut body);
         self.challenged(session, &request, Some(&body), None)?;
+        if let Some(rejection) = &held {
+            record.says(|| Self::names(session, &request, &body));
+            self.rejected(route, rejection, record)?;
+        }
+        let early_rejection = record.shadowed();
 
         let fetched = match &request.live.keys {
             Some(keys) if !early_rejection => {
                 let keys = std::sync::Arc::clone(keys);
+                let arrived = Arrived { at: arrived, time: None };
+                let (head, body) = (session.head(), body.as_slice());
                 let verifying =
-                    self.verify_with_fetched_keys(session, &request, &keys, &body, arrived, record);
+                    self.gateway.verify_with_fetched_keys(head, &request, &keys, body, arrived, record);
                 // Boxed, because most routes have their keys.
                 Some(Box::pin(verifying).await?)
             }
@@ -184,20 +196,25 @@ impl Exchange {
         };
         record.step(Step::Verify, read);
         if let Verdict::Verified(verified) = &verdict {
-            record.verified(verified.secret_index(), signature_age(verified));
+            record.verified(verified, record::signature_age(verified, clock::now()));
+        }
+        if matches!(verdict, Verdict::Rejected(_)) {
+            record.says(|| Self::names(session, &request, &body));
         }
         let proof = self.prove(route, verdict, early_rejection, record)?;
         if let Some(verified) = proof.verified() {
             self.challenged(session, &request, Some(&body), Some(verified))?;
         }
 
-        let event = self.name_event(session, &request, &body, record);
+        let event = Self::names(session, &request, &body);
+        record.event(&event);
         if !route.events.wants(event.event_type.as_deref()) {
             return Ok(ending::filtered(route));
         }
-        let permit = self.claim(session, &request, proof, &body, record).await?;
+        let head = session.head();
+        let permit = self.gateway.claim(head, &request, proof, body.as_slice(), record).await?;
         // Boxed for the same reason: a body that is still coming needs no room for the way to the upstream.
-        Box::pin(self.gateway.forward(session, &request, permit, &event, &body, record)).await
+        Box::pin(self.gateway.forward(head, &request, permit, &event, body.as_slice(), record)).await
     }
 
     /// Refuses what the head can refuse; `None` on a route without a provider.
@@ -292,78 +309,12 @@ impl Exchange {
         }
     }
 
-    fn name_event(
-        &self,
-        session: &Session,
-        request: &Request<'_>,
-        body: &Body,
-        record: &mut Record,
-    ) -> Event {
-        let event = match request.route.provider.as_deref() {
+    fn names(session: &Session, request: &Request<'_>, body: &Body) -> Event {
+        match request.route.provider.as_deref() {
             Some(provider) => {
                 verify::event(&provider.event, &provider.scheme, &request.head(session), body.as_slice())
             }
             None => Event::default(),
-        };
-        record.event(&event);
-        event
-    }
-
-    /// Claims the event for this request, waits for a copy in flight, or answers what the first one got.
-    async fn claim(
-        &self,
-        session: &Session,
-        request: &Request<'_>,
-        proof: Proof,
-        body: &Body,
-        record: &mut Record,
-    ) -> Result<Admitted, Stop> {
-        let route = &*request.route;
-        // What was not verified claims nothing: nobody without the secret can burn an id.
-        let (Some(dedupe), Some(provider), Some(verified)) =
-            (&route.dedupe, &route.provider, proof.verified())
-        else {
-            return Ok(Admitted::unclaimed(proof));
-        };
-        let head = request.head(session);
-        let key = match verify::event_key(
-            &route.name,
-            &dedupe.key,
-            &provider.scheme,
-            verified,
-            &head,
-            body.as_slice(),
-        ) {
-            Ok(key) => key,
-            Err(missing) if route.mode == Mode::Shadow => {
-                record.shadow(Reason::EventIdMissing, missing.to_string());
-                return Ok(Admitted::unclaimed(proof));
-            }
-            Err(missing) => return Err(Ending::refuse(Reason::EventIdMissing).because(missing.to_string())),
-        };
-        let started = clock::monotonic();
-        let (admission, failure) = admit::admit(
-            &self.gateway.stores,
-            proof,
-            key,
-            dedupe,
-            route.timeout,
-            clock::steady,
-            tokio::time::sleep,
-        )
-        .await;
-        record.claimed(&self.gateway, started);
-        if let Some(StoreFailure { waiting, error }) = &failure {
-            let operation = if *waiting { Operation::Wait } else { Operation::Claim };
-            record.store_failed(&self.gateway, operation, error);
-        }
-        match admission {
-            Admission::Admitted(permit) => Ok(permit),
-            Admission::Duplicate { answer, attempt } => {
-                record.attempt = attempt;
-                Err(ending::duplicate(route, answer))
-            }
-            Admission::Later(reason) => Err(Ending::refuse(reason)),
         }
     }
 }
@@ -381,12 +332,4 @@ impl Stopwatch {
         self.total = self.total.saturating_add(started.elapsed());
         result
     }
-}
-
-/// How long ago it was sent; nothing if the sender's clock is ahead of ours.
-fn signature_age(verified: &Verified) -> Option<Duration> {
-    verified.timestamp().map(|sent| match sent.distance_from(clock::now()) {
-        Distance::Past(age) => age,
-        Distance::Future(_) => Duration::ZERO,
-    })
 }

@@ -2,13 +2,12 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::body::Body;
 use super::ending::{Ending, Stop};
 use super::headers::Added;
 use super::record::Record;
 use super::request::Request;
 use super::respond::Passed;
-use super::session::Session;
+use super::session::Head;
 use super::signing;
 use super::state::Gateway;
 use super::upstream::{self, Answer, Outbound, UpstreamError};
@@ -23,21 +22,21 @@ impl Gateway {
     /// Forwards, reads what has to be kept of the answer, and settles the claim before the sender is answered.
     pub(super) async fn forward(
         &self,
-        session: &Session,
+        head: &Head,
         request: &Request<'_>,
         permit: Admitted,
         event: &Event,
-        body: &Body,
+        body: &[u8],
         record: &mut Record,
     ) -> Result<Stop, Stop> {
         let route = &*request.route;
         record.attempt = permit.attempt();
         let verified = permit.proof().verified();
         let request_id = record.request_id.clone();
+        let origin = record.origin.clone();
         let secret = verified.and_then(|verified| route.secret_names.get(verified.secret_index()));
         let host = request.host.as_bytes();
-        let head = session.head();
-        let signature = signing::sign(route, &permit, event, body.as_slice(), clock::now());
+        let signature = signing::sign(route, &permit, record.key.as_ref(), event, body, clock::now());
         let passed_on = record.passed_on();
         let added = Added {
             host,
@@ -52,14 +51,15 @@ impl Gateway {
             signs: route.trust.signer.is_some(),
             signature: signature.as_ref(),
             trace: passed_on.as_ref().map(|(parent, state)| (parent.as_str(), *state)),
-            verified: verified.is_some(),
+            verified: permit.proof().is_verified(),
+            again: origin.as_deref().map(|origin| (origin.how, &*origin.id)),
             forwarded_for: &request.origin.forwarded_for,
             forwarded_proto: if request.https { "https" } else { "http" },
             forwarded_host: request.forwarded_host(head),
             trusted: request.origin.trusted,
         };
         let target = route.upstream_target(&request.target);
-        let outbound = Outbound { head, target: &target, added: &added, body: body.as_slice() };
+        let outbound = Outbound { head, target: &target, added: &added, body };
 
         let started = clock::monotonic();
         let exchange = async {
@@ -72,6 +72,7 @@ impl Gateway {
         let refused = |reason, error: &UpstreamError| Ending::refuse(reason).because(error.to_string());
         match outcome {
             Ok(Ok(passed)) => {
+                record.upstream_status = Some(passed.status.as_u16());
                 self.settle(permit, &passed, record).await;
                 Ok(Box::new(Ending::Pass(passed)))
             }

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::session::Fields;
 use super::signing::Signature;
 use super::upstream::Outbound;
+use crate::journal::Again;
 use crate::trace::{TRACEPARENT, TRACESTATE};
 
 /// What becomes of a header line.
@@ -132,6 +133,8 @@ pub(super) struct Added<'a> {
     /// Whether a secret or key of the route proved the sender. Never so on a route without a provider, and in shadow mode
     /// not of what would have been refused.
     pub(super) verified: bool,
+    /// How it comes again without its sender, and the request id it had first.
+    pub(super) again: Option<(Again, &'a str)>,
     pub(super) forwarded_for: &'a str,
     pub(super) forwarded_proto: &'a str,
     pub(super) forwarded_host: &'a [u8],
@@ -184,6 +187,13 @@ impl Added<'_> {
         }
         if let Some((parent, _)) = self.trace {
             put(TRACEPARENT, parent.as_bytes());
+        }
+        if let Some((how, id)) = self.again {
+            let name = match how {
+                Again::Release => "sealpost-release",
+                Again::Redelivery => "sealpost-redelivery",
+            };
+            put(name, id.as_bytes());
         }
         put("x-forwarded-for", self.forwarded_for.as_bytes());
         put("x-forwarded-proto", self.forwarded_proto.as_bytes());

@@ -8,6 +8,7 @@ use super::first_contact::{Contact, FirstContacts};
 use super::keys::RouteKeys;
 use super::upstream::{self, Peer};
 use crate::config::Config;
+use crate::journal::About;
 use crate::metrics::{Metrics, RouteMetrics, SecretUse};
 use crate::routes::Route;
 use crate::time::UnixTime;
@@ -22,6 +23,8 @@ pub(crate) struct Live {
     /// What traces requests.
     pub(crate) tracer: Option<Arc<Tracer>>,
     routes: HashMap<String, RouteLive>,
+    /// What decisions without a route share in the journal.
+    pub(super) unrouted: Arc<About>,
 }
 
 /// What a route needs besides its configuration.
@@ -33,6 +36,8 @@ pub(super) struct RouteLive {
     pub(super) metrics: Arc<RouteMetrics>,
     /// Whether its provider signs the URL or is answered with it, so that the request's origin has to be known.
     pub(super) signs_url: bool,
+    /// What its decisions share in the journal.
+    pub(super) about: Arc<About>,
     /// Its keys, if they are fetched.
     pub(super) keys: Option<Arc<RouteKeys>>,
     /// The secrets that first contacts brought, on routes of senders that do so.
@@ -63,6 +68,7 @@ impl Live {
                         provider.map_or("none", |provider| provider.name.as_str()),
                         &route.secret_names,
                     ),
+                    about: Arc::new(about(route, &config.hash)),
                     signs_url: provider
                         .is_some_and(|provider| provider.scheme.signs_url() || provider.answers_with_url()),
                     keys: RouteKeys::new(
@@ -80,7 +86,8 @@ impl Live {
             })
             .collect::<Result<_, String>>()?;
         let tracer = config.tracing.as_ref().map(|tracing| Tracer::new(tracing, metrics)).transpose()?;
-        Ok(Self { config, loaded_at, tracer: tracer.map(Arc::new), routes })
+        let unrouted = Arc::new(About { config: config.hash.as_str().into(), ..About::default() });
+        Ok(Self { config, loaded_at, tracer: tracer.map(Arc::new), routes, unrouted })
     }
 
     /// What belongs to `route`, which is one of this configuration's.
@@ -99,5 +106,17 @@ impl Live {
     pub(crate) fn first_contacts(&self, route: &Route, now: UnixTime) -> Vec<Contact> {
         let contacts = self.of(route).and_then(|live| live.first_contacts.as_ref());
         contacts.map_or_else(Vec::new, |contacts| contacts.shown(now))
+    }
+}
+
+fn about(route: &Route, hash: &str) -> About {
+    let provider = route.provider.as_deref();
+    About {
+        route: Some(route.name.as_str().into()),
+        sender: Some(provider.map_or("none", |provider| provider.name.as_str()).into()),
+        secrets: route.secret_names.iter().map(|name| name.as_str().into()).collect(),
+        retry: provider.map(|provider| provider.retry.clone()),
+        config: hash.into(),
+        redact: route.journal.redact.clone(),
     }
 }

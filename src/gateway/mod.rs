@@ -1,8 +1,10 @@
 //! The gateway: the only room that knows Pingora. `exchange` tells one request's story.
 
+mod again;
 mod body;
 mod certificate;
 mod chunked;
+mod claim;
 mod client;
 mod connection;
 mod ending;
@@ -14,6 +16,7 @@ mod framing;
 mod front;
 mod handshake;
 mod headers;
+mod kept;
 mod keys;
 mod listen;
 mod live;
@@ -26,6 +29,7 @@ mod state;
 mod tracing;
 mod upstream;
 
+pub(crate) use again::{NotPossible, Tried};
 pub(crate) use certificate::{Certificate, load as load_certificate};
 pub(crate) use listen::{Bound, Listening, Sockets, adopt, bind};
 pub(crate) use live::Live;

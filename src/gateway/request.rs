@@ -37,7 +37,11 @@ pub(super) struct Request<'l> {
 impl Request<'_> {
     /// The head as verification sees it.
     pub(super) fn head<'a>(&'a self, session: &'a Session) -> verify::Head<'a> {
-        let head = session.head();
+        self.view(session.head())
+    }
+
+    /// The same of a head that came with no session.
+    pub(super) fn view<'a>(&'a self, head: &'a Head) -> verify::Head<'a> {
         verify::Head {
             method: head.method.as_str(),
             target: &self.target,
@@ -69,6 +73,7 @@ pub(super) fn identify<'l>(
     let host = host_of(head).ok_or_else(|| bad("Host is missing"))?;
     framing::check_host(host.as_bytes()).map_err(bad)?;
     let target = framing::origin_form(&head.target, host).map_err(bad)?;
+    record.head(&head.method, target);
     if let Some(problem) = path_problem(target) {
         return Err(Ending::refuse(Reason::BadRequest).because(problem.to_string()));
     }

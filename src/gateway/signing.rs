@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::admit::Admitted;
 use crate::routes::Route;
 use crate::time::UnixTime;
-use crate::verify::{Event, is_webhook_id};
+use crate::verify::{Event, EventKey, is_webhook_id};
 
 /// The values of the three headers.
 #[derive(Debug)]
@@ -20,22 +20,25 @@ pub(super) struct Signature {
 pub(super) fn sign(
     route: &Route,
     permit: &Admitted,
+    key: Option<&EventKey>,
     event: &Event,
     body: &[u8],
     now: UnixTime,
 ) -> Option<Signature> {
     let signer = route.trust.signer.as_ref()?;
-    permit.proof().verified()?;
+    if !permit.proof().is_verified() {
+        return None;
+    }
     let signed_id = event.id.as_deref().filter(|id| route.trust.event_id_is_signed && is_webhook_id(id));
-    let id = signed_id.map_or_else(|| made_up(route, permit, body), str::to_owned);
+    let id = signed_id.map_or_else(|| made_up(route, key, body), str::to_owned);
     let timestamp = now.seconds();
     let signature = signer.sign(&id, timestamp, body);
     Some(Signature { id, timestamp, signature })
 }
 
 /// An id that is the same for every attempt at an event: made of what it is recognised by, otherwise of its body.
-fn made_up(route: &Route, permit: &Admitted, body: &[u8]) -> String {
-    let digest: [u8; 32] = match permit.key() {
+fn made_up(route: &Route, key: Option<&EventKey>, body: &[u8]) -> String {
+    let digest: [u8; 32] = match key {
         Some(key) => key.0,
         None => {
             // The name has no zero in it, so no other name and body give the same.

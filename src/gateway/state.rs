@@ -1,10 +1,12 @@
 //! What all requests share: the configuration in force, the store, the pools, the limits, and the way out.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::body::Buffered;
@@ -12,6 +14,7 @@ use super::keys::Documents;
 use super::live::Live;
 use super::upstream::Pool;
 use crate::dedupe::Stores;
+use crate::journal::Journal;
 use crate::metrics::Metrics;
 
 /// Where the process stands between its start and its end.
@@ -32,6 +35,8 @@ pub(crate) struct Gateway {
     /// Remembered events. It outlives configurations.
     pub(crate) stores: Stores,
     pub(crate) metrics: Metrics,
+    /// Every decision. It outlives configurations too.
+    pub(crate) journal: Journal,
     pub(crate) buffered: Arc<Buffered>,
     pub(crate) pool: Pool,
     pub(super) keys: Arc<Documents>,
@@ -40,16 +45,19 @@ pub(crate) struct Gateway {
     idle: Notify,
     phase: AtomicU8,
     ids: RequestIds,
+    /// Routes on which somebody releases now.
+    pub(super) releasing: Mutex<HashSet<String>>,
 }
 
 impl Gateway {
     /// A gateway that serves `live`.
-    pub(crate) fn new(live: Live, stores: Stores, metrics: Metrics) -> Self {
+    pub(crate) fn new(live: Live, stores: Stores, metrics: Metrics, journal: Journal) -> Self {
         Self {
             live: ArcSwap::from_pointee(live),
             stores,
             keys: Arc::new(Documents::new(metrics.clone())),
             metrics,
+            journal,
             buffered: Arc::default(),
             pool: Pool::new(),
             connections: Arc::default(),
@@ -57,6 +65,7 @@ impl Gateway {
             idle: Notify::new(),
             phase: AtomicU8::new(0),
             ids: RequestIds::new(),
+            releasing: Mutex::default(),
         }
     }
 

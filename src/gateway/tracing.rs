@@ -49,7 +49,7 @@ impl Record {
     }
 
     /// The request is over.
-    pub(super) fn end_trace(mut self, reason: Reason, took: Duration) {
+    pub(super) fn end_trace(&mut self, reason: Reason, took: Duration) {
         let Some(tracing) = self.tracing.take() else { return };
         let Tracing { tracer, trace, method, began } = *tracing;
         if !trace.is_recorded() {
@@ -66,10 +66,13 @@ impl Record {
             reason: reason.word(),
             shadow: self.shadow.is_some(),
             status: self.status,
-            secret: route.zip(self.secret).and_then(|(route, index)| route.secret_names.get(index)).cloned(),
-            request_id: self.request_id,
-            event_id: self.event.id.map(cut),
-            event_type: self.event.event_type.map(cut),
+            secret: route
+                .zip(self.verified)
+                .and_then(|(route, verified)| route.secret_names.get(verified.secret_index()))
+                .cloned(),
+            request_id: self.request_id.clone(),
+            event_id: self.event.id.clone().map(cut),
+            event_type: self.event.event_type.clone().map(cut),
             attempt: self.attempt,
             client: self.client.map(|client| client.to_string()),
             received: self.received,

@@ -11,10 +11,11 @@ use prometheus_client::metrics::MetricType;
 
 use super::secret::SecretSeries;
 use super::{
-    BUFFERED_BYTES, CONFIG, CONNECTIONS, Family, Gauges, Histogram, Inner, KEY_FETCHES, LOG_LINES_DROPPED,
-    Operation, RELOADS, REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT, SECRET_EXPIRES, SECRET_LAST_MATCHED,
-    SECRET_MATCHED, SIGNATURE_AGE_SECONDS, STORE_ENTRIES, STORE_ERRORS, STORE_EVICTIONS, STORE_SECONDS,
-    Series, SpanResult, TRACED_REQUESTS, UPSTREAM_SECONDS, VERIFY_SECONDS,
+    BUFFERED_BYTES, CONFIG, CONNECTIONS, Family, Gauges, Histogram, Inner, JOURNAL_BYTES, JOURNAL_DROPPED,
+    JOURNAL_ENTRIES, KEY_FETCHES, LOG_LINES_DROPPED, Operation, RELOADS, REQUEST_SECONDS, REQUESTS,
+    REQUESTS_IN_FLIGHT, SECRET_EXPIRES, SECRET_LAST_MATCHED, SECRET_MATCHED, SIGNATURE_AGE_SECONDS,
+    STORE_ENTRIES, STORE_ERRORS, STORE_EVICTIONS, STORE_SECONDS, Series, SpanResult, TRACED_REQUESTS,
+    UPSTREAM_SECONDS, VERIFY_SECONDS,
 };
 use crate::admit::Reason;
 use crate::time::UnixTime;
@@ -136,7 +137,10 @@ impl Scrape {
         }
         let hash = self.inner.config.lock().clone();
         page.family(&CONFIG, MetricType::Info)?.0.encode_info(&[("hash", hash)])?;
-        page.family(&LOG_LINES_DROPPED, MetricType::Counter)?.counter(&[], self.gauges.log_lines_dropped)
+        page.family(&LOG_LINES_DROPPED, MetricType::Counter)?.counter(&[], self.gauges.log_lines_dropped)?;
+        page.gauge(&JOURNAL_ENTRIES, self.gauges.journal_entries)?;
+        page.gauge(&JOURNAL_BYTES, self.gauges.journal_bytes)?;
+        page.family(&JOURNAL_DROPPED, MetricType::Counter)?.counter(&[], self.gauges.journal_dropped)
     }
 }
 

@@ -81,6 +81,14 @@ const LOG_LINES_DROPPED: Family = Family {
     meaning: "Log lines thrown away because stderr was not read fast enough",
 };
 
+const JOURNAL_ENTRIES: Family = Family { name: "journal_entries", meaning: "Decisions in the journal now" };
+const JOURNAL_BYTES: Family =
+    Family { name: "journal_bytes", meaning: "Bytes of the journal's entries and kept requests" };
+const JOURNAL_DROPPED: Family = Family {
+    name: "journal_dropped",
+    meaning: "Decisions not taken down in the journal because too many waited for it",
+};
+
 /// Seconds for requests and upstreams: half a millisecond to a minute.
 const EXCHANGE: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
@@ -159,6 +167,12 @@ pub struct Gauges {
     pub store_evictions: u64,
     /// Log lines thrown away so far.
     pub log_lines_dropped: u64,
+    /// Entries in the journal.
+    pub journal_entries: u64,
+    /// Their bytes.
+    pub journal_bytes: u64,
+    /// Entries that found no room to wait.
+    pub journal_dropped: u64,
 }
 
 /// All metrics of a process.

@@ -116,6 +116,9 @@ fn every_metric_of_the_manual_is_there_with_its_kind_and_labels() {
         ("sealpost_traced_requests_total", "counter", "result"),
         ("sealpost_config_info", "gauge", "hash"),
         ("sealpost_log_lines_dropped_total", "counter", ""),
+        ("sealpost_journal_entries", "gauge", ""),
+        ("sealpost_journal_bytes", "gauge", ""),
+        ("sealpost_journal_dropped_total", "counter", ""),
     ];
     for (name, kind, labels) in expected {
         assert_eq!(read.kinds.get(name).map(String::as_str), Some(kind), "{name}");
@@ -229,6 +232,9 @@ fn what_is_measured_at_the_scrape_is_passed_on() {
         store_entries: 4,
         store_evictions: 5,
         log_lines_dropped: 6,
+        journal_entries: 7,
+        journal_bytes: 8,
+        journal_dropped: 9,
     };
     let read = Read::of(&metrics.render(gauges, Format::Plain));
     for (name, labels, value) in [
@@ -238,6 +244,9 @@ fn what_is_measured_at_the_scrape_is_passed_on() {
         ("sealpost_store_entries", &[], 4.0),
         ("sealpost_store_evictions_total", &[], 5.0),
         ("sealpost_log_lines_dropped_total", &[], 6.0),
+        ("sealpost_journal_entries", &[], 7.0),
+        ("sealpost_journal_bytes", &[], 8.0),
+        ("sealpost_journal_dropped_total", &[], 9.0),
         ("sealpost_reloads_total", &[("result", "ok")], 1.0),
         ("sealpost_reloads_total", &[("result", "error")], 2.0),
         ("sealpost_store_errors_total", &[("operation", "commit")], 1.0),

@@ -73,6 +73,10 @@ pub struct Route {
     pub public_url: Option<String>,
     /// What the sender's GET handshake has to present, any of them (`hub.verify_token` of Meta and others).
     pub verify_tokens: Vec<NamedSecret>,
+    /// The secrets as they were given, in the order of `keys`, for explaining a refusal.
+    pub secrets: Vec<NamedSecret>,
+    /// What the journal keeps of its requests.
+    pub journal: Keep,
 }
 
 /// How repeated events of a route are recognised.
@@ -84,6 +88,42 @@ pub struct Dedupe {
     pub ttl: Duration,
     /// What happens to a request when the store cannot be asked.
     pub on_store_error: OnStoreError,
+}
+
+/// What the journal keeps of a route's requests beside what was decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Whose headers and bodies.
+    pub bodies: KeptBodies,
+    /// Places whose values are never shown.
+    pub redact: Vec<Locator>,
+}
+
+/// Whose headers and bodies the journal keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeptBodies {
+    /// Nobody's.
+    #[default]
+    None,
+    /// Those of whatever did not get through, or would not have in shadow mode.
+    Refused,
+    /// Everybody's.
+    All,
+}
+
+impl KeptBodies {
+    /// How they are written.
+    pub const WORDS: &[&str] = &["none", "refused", "all"];
+
+    /// How it is written.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Refused => "refused",
+            Self::All => "all",
+        }
+    }
 }
 
 /// Whether a route refuses what does not verify.

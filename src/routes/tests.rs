@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{EventFilter, Found, MethodUse, Mode, Route, RouteTable, Trust};
+use super::{EventFilter, Found, Keep, MethodUse, Mode, Route, RouteTable, Trust};
 use crate::verify::Scheme;
 
 fn route(name: &str, host: &str, path: &str, upstream: &str) -> Route {
@@ -31,6 +31,8 @@ fn route(name: &str, host: &str, path: &str, upstream: &str) -> Route {
         key_source: None,
         key_token: None,
         verify_tokens: Vec::new(),
+        secrets: Vec::new(),
+        journal: Keep::default(),
     }
 }
 

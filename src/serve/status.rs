@@ -1,17 +1,23 @@
 //! What the admin address tells of the running gateway.
 
+mod again;
+mod dedupe;
+mod explain;
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::admin::Status;
+use crate::admin::{DedupeQuestion, Refused, Status};
 use crate::clock;
 use crate::gateway::{Gateway, Phase};
+use crate::journal::{Filter, Found, Journal};
 use crate::logs;
 use crate::metrics::{Gauges, SecretUse};
 use crate::reload::Reloader;
 use crate::routes::{Mode, OnStoreError, Route};
 use crate::time::UnixTime;
+use crate::verify::Locator;
 
 /// The running gateway as its operator sees it.
 pub(super) struct RunningStatus {
@@ -27,6 +33,10 @@ impl RunningStatus {
 }
 
 impl RunningStatus {
+    fn route(&self, name: &str) -> Option<Arc<Route>> {
+        self.gateway.live().config.routes.iter().find(|route| route.name == name).cloned()
+    }
+
     /// A store that fails matters to whoever balances the load only if requests are refused for it.
     fn store_ready(&self) -> Result<(), Vec<String>> {
         let Err(error) = self.gateway.stores.main.check() else { return Ok(()) };
@@ -50,6 +60,7 @@ impl Status for RunningStatus {
 
     fn gauges(&self) -> Gauges {
         let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
+        let (journal_entries, journal_bytes) = self.gateway.journal.held();
         Gauges {
             buffered_bytes: self.gateway.buffered.bytes(),
             requests_in_flight: count(self.gateway.in_flight()),
@@ -57,6 +68,9 @@ impl Status for RunningStatus {
             store_entries: self.gateway.stores.entries(),
             store_evictions: self.gateway.stores.evictions(),
             log_lines_dropped: logs::dropped(),
+            journal_entries,
+            journal_bytes,
+            journal_dropped: self.gateway.journal.dropped(),
         }
     }
 
@@ -111,6 +125,38 @@ impl Status for RunningStatus {
         let hash = self.reloader.reload("admin address")?;
         Ok(json!({ "hash": hash, "needs_restart": self.reloader.outcome().needs_restart }))
     }
+
+    fn journal(&self) -> Journal {
+        self.gateway.journal.clone()
+    }
+
+    fn redact(&self, route: &str) -> Vec<Locator> {
+        self.route(route).map(|route| route.journal.redact.clone()).unwrap_or_default()
+    }
+
+    fn explain(&self, found: &Found) -> Result<Value, Refused> {
+        explain::explain(&self.gateway, found)
+    }
+
+    fn release(&self, found: &Found) -> Result<Value, Refused> {
+        again::release(&self.gateway, found)
+    }
+
+    fn release_all(&self, filter: &Filter) -> Result<Value, Refused> {
+        again::release_all(&self.gateway, filter)
+    }
+
+    fn redeliver(&self, found: &Found) -> Result<Value, Refused> {
+        again::redeliver(&self.gateway, found)
+    }
+
+    fn dedupe(&self, question: &DedupeQuestion) -> Result<Value, Refused> {
+        dedupe::look(&self.gateway, question)
+    }
+
+    fn forget(&self, question: &DedupeQuestion) -> Result<Value, Refused> {
+        dedupe::forget(&self.gateway, question)
+    }
 }
 
 /// A route with its derived defaults and without anything secret.
@@ -136,6 +182,10 @@ fn describe(route: &Route, used: &[SecretUse]) -> Value {
         "events": route.events.patterns(),
         "timeout_ms": u64::try_from(route.timeout.as_millis()).unwrap_or(u64::MAX),
         "body": route.body,
+        "journal": {
+            "bodies": route.journal.bodies.word(),
+            "redact": route.journal.redact.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        },
         "mode": match route.mode { Mode::Enforce => "enforce", Mode::Shadow => "shadow" },
     })
 }

@@ -99,6 +99,29 @@ pub fn event_key(
     Ok(EventKey(key))
 }
 
+/// The key of an event of which only its id is known, if the id alone makes the key: one part, in one place, that is one of the
+/// places of the id.
+#[must_use]
+pub fn event_key_of_id(route: &str, parts: &[Locator], spec: &EventSpec, id: &str) -> Option<EventKey> {
+    let [part] = parts else { return None };
+    let single = match part {
+        Locator::Header(_) | Locator::Query(_) | Locator::Form(_) | Locator::Claim(_) => true,
+        Locator::Json(pointer) => !pointer.is_many(),
+        Locator::Body | Locator::Signed | Locator::AnyOf(_) => false,
+    };
+    if !single || spec.id != [part.clone()] || id.is_empty() {
+        return None;
+    }
+    let mut hash = State::digest(Sha::Sha256);
+    write_with_length(&mut hash, route.as_bytes());
+    write_length(&mut hash, 0);
+    write_length(&mut hash, 1);
+    write_with_length(&mut hash, id.as_bytes());
+    let mut key = [0; 32];
+    key.iter_mut().zip(hash.finish()).for_each(|(to, from)| *to = from);
+    Some(EventKey(key))
+}
+
 /// A delivery in which names are looked for.
 #[derive(Clone, Copy)]
 struct Delivery<'v> {

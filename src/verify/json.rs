@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -60,6 +61,87 @@ fn walk<'b>(
     Walk { wanted, found: &mut found, take, twice }.deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
     Some(found)
+}
+
+/// Where in the text the values stand that any of the pointers leads to, in whichever letter case of the names and every one
+/// of several members with one name; `None` if the text is not JSON from end to end.
+///
+/// It is for hiding them: what some receiver could read there is found, not only what this one reads.
+#[must_use]
+pub fn places(body: &[u8], pointers: &[&Pointer]) -> Option<Vec<Range<usize>>> {
+    let text = std::str::from_utf8(body).ok()?;
+    let whole: &RawValue = serde_json::from_str(text).ok()?;
+    let mut found = Vec::new();
+    for pointer in pointers {
+        find_places(text, whole, pointer.steps(), &mut found)?;
+    }
+    Some(found)
+}
+
+fn find_places(text: &str, value: &RawValue, steps: &[Step], found: &mut Vec<Range<usize>>) -> Option<()> {
+    let raw = value.get();
+    let Some((step, rest)) = steps.split_first() else {
+        // The value is a part of the text, so the difference of their addresses is its place.
+        let begin = raw.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+        if found.len() >= MOST_FOUND {
+            return None;
+        }
+        found.push(begin..begin.checked_add(raw.len())?);
+        return Some(());
+    };
+    match raw.as_bytes().first() {
+        Some(b'{') => {
+            let members: Members<'_> = serde_json::from_str(raw).ok()?;
+            for (name, member) in members.0 {
+                let wanted = match step {
+                    Step::Key(key) => key.eq_ignore_ascii_case(&name),
+                    Step::Every => false,
+                };
+                if wanted {
+                    find_places(text, member, rest, found)?;
+                }
+            }
+        }
+        Some(b'[') => {
+            let elements: Vec<&RawValue> = serde_json::from_str(raw).ok()?;
+            for (index, element) in elements.into_iter().enumerate() {
+                let wanted = match step {
+                    Step::Key(key) => *key == index.to_string(),
+                    Step::Every => true,
+                };
+                if wanted {
+                    find_places(text, element, rest, found)?;
+                }
+            }
+        }
+        _ => {}
+    }
+    Some(())
+}
+
+/// All members of an object, those of one name too.
+struct Members<'b>(Vec<(Cow<'b, str>, &'b RawValue)>);
+
+impl<'de: 'b, 'b> serde::Deserialize<'de> for Members<'b> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+        impl<'b> Visitor<'b> for All {
+            type Value = Members<'b>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'b>>(self, mut map: A) -> Result<Members<'b>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(entry) = map.next_entry::<Cow<'b, str>, &'b RawValue>()? {
+                    members.push(entry);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(All)
+    }
 }
 
 /// How many members the text's object has, those of one name counted apart; `None` if the text is no object.

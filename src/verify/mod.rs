@@ -68,9 +68,10 @@ mod tests_wycheproof;
 
 pub use claim_path::ClaimPath;
 pub use delivery::Head;
-pub use event::{Event, EventKey, EventSpec, MissingPart, event, event_key};
+pub use event::{Event, EventKey, EventSpec, MissingPart, event, event_key, event_key_of_id};
 pub use filter::Filter;
 pub use jose_form::{BodyHashClaim, JwsForm, JwsPayload, JwtAlgorithm, JwtForm, UrlHashClaim, X5cForm};
+pub use json::places as json_places;
 pub use keys::{KeyError, Keys};
 pub use locator::{Location, Locator, LocatorError, Pointer};
 pub use message_form::MessageForm;

@@ -370,7 +370,14 @@ fn a_newer_process_killed_at_any_moment_leaves_a_gateway_that_serves() {
         };
         // It may have asked for the sockets; then the older one decides, and if it decided before the kill, nobody
         // serves any more, which is what killing a gateway does.
-        let relieved = says("asks for the sockets").is_some()
+        // What it wrote before it was killed is read after that.
+        let heard = Instant::now() + Duration::from_secs(2);
+        let mut asked = says("asks for the sockets").is_some();
+        while !asked && Instant::now() < heard {
+            thread::park_timeout(Duration::from_millis(5));
+            asked = says("asks for the sockets").is_some();
+        }
+        let relieved = asked
             && eventually("the older process decides", || {
                 let relieved = says("relieved:").map(|_| true);
                 relieved.or_else(|| says("did not take over").map(|_| false))

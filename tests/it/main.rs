@@ -8,6 +8,7 @@
 mod support;
 
 mod admin;
+mod api;
 mod attacks;
 mod bodies;
 mod clock;
@@ -20,6 +21,7 @@ mod handshakes;
 mod headers;
 mod health;
 mod http2;
+mod journal;
 mod limits;
 mod paths;
 mod providers;

@@ -16,6 +16,7 @@ const ROOMS: &[&str] = &[
     "clock",
     "dedupe",
     "admit",
+    "journal",
     "logs",
     "metrics",
     "trace",

@@ -4,6 +4,7 @@
 //! The tests hold the two together: every key the reader asks for is here, and no other.
 
 mod jose;
+mod journal;
 mod kit;
 mod provider;
 mod reference;
@@ -29,6 +30,7 @@ pub fn schema() -> Value {
             ("admin", admin()),
             ("limits", limits()),
             ("dedupe", dedupe()),
+            ("journal", journal::journal()),
             (
                 "trusted_proxies",
                 list(

@@ -55,6 +55,7 @@ pub(super) fn route() -> Value {
             ),
             ("tolerance", tolerance()),
             ("dedupe", dedupe()),
+            ("journal", super::journal::of_route()),
             (
                 "events",
                 list(

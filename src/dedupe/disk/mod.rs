@@ -18,7 +18,7 @@ use self::file::EventFile;
 use self::writer::{Commit, Writer};
 use super::health::Health;
 use super::memory::{Accepted, Gone, MemoryLimits, MemoryStore};
-use super::{Answer, Claim, Committed, EventKey, Store, StoreError, Token, Wait};
+use super::{Answer, Claim, Committed, EventKey, Forgotten, Known, Store, StoreError, Token, Wait};
 use crate::time::UnixTime;
 
 /// How long a commit waits for the disk. It is part of the lease's margin: past it the sender is answered without.
@@ -176,6 +176,16 @@ impl Store for DiskStore {
 
     async fn settled(&self, key: &EventKey, now: UnixTime) -> Result<Wait, StoreError> {
         self.index.settled(key, now).await
+    }
+
+    async fn look(&self, key: &EventKey, now: UnixTime) -> Result<Option<Known>, StoreError> {
+        Ok(self.index.look_now(key, now))
+    }
+
+    async fn forget(&self, key: &EventKey, now: UnixTime) -> Result<Forgotten, StoreError> {
+        let (forgotten, gone) = self.index.forget_now(key, now);
+        self.writer.forget(gone);
+        Ok(forgotten)
     }
 
     fn entries(&self) -> u64 {

@@ -21,7 +21,7 @@ pub(super) use self::passing::end;
 pub(super) use self::shard::Accepted;
 use self::shard::{Opened, Shard, Shared};
 use super::gate::Gate;
-use super::{Answer, Claim, Committed, EventKey, Store, StoreError, Token, Wait};
+use super::{Answer, Claim, Committed, EventKey, Forgotten, Known, Store, StoreError, Token, Wait};
 use crate::time::UnixTime;
 
 /// How much a [`MemoryStore`] may hold.
@@ -152,6 +152,19 @@ impl MemoryStore {
         self.shard(hash).lock().attempt(hash, key, token)
     }
 
+    /// As [`Store::look`].
+    pub(super) fn look_now(&self, key: &EventKey, now: UnixTime) -> Option<Known> {
+        let hash = self.shared.hash(key);
+        self.shard(hash).lock().look(hash, key, now)
+    }
+
+    /// As [`Store::forget`], and what whoever keeps copies may forget with it.
+    pub(super) fn forget_now(&self, key: &EventKey, now: UnixTime) -> (Forgotten, Vec<Gone>) {
+        let hash = self.shared.hash(key);
+        let mut shard = self.shard(hash).lock();
+        (shard.forget(hash, key, now), shard.gone())
+    }
+
     /// Looks at `steps` entries of each shard for expired ones and forgets them.
     pub(super) fn sweep(&self, steps: u32, now: UnixTime) -> Vec<Gone> {
         let mut gone = Vec::new();
@@ -218,6 +231,14 @@ impl Store for MemoryStore {
             }
         }
         Ok(Wait::Changed)
+    }
+
+    async fn look(&self, key: &EventKey, now: UnixTime) -> Result<Option<Known>, StoreError> {
+        Ok(self.look_now(key, now))
+    }
+
+    async fn forget(&self, key: &EventKey, now: UnixTime) -> Result<Forgotten, StoreError> {
+        Ok(self.forget_now(key, now).0)
     }
 
     fn entries(&self) -> u64 {

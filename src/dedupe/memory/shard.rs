@@ -11,7 +11,10 @@ use hashbrown::HashTable;
 use super::Gone;
 use super::slab::{Chain, List, NIL, Slab, State};
 use crate::dedupe::gate::Gate;
-use crate::dedupe::{ABANDONED_KEPT, Answer, Claim, Committed, EventKey, Lease, StoreError, Token};
+use crate::dedupe::{
+    ABANDONED_KEPT, Answer, Claim, Committed, EventKey, Forgotten, Known, KnownState, Lease, StoreError,
+    Token,
+};
 use crate::time::UnixTime;
 
 /// Slots looked at for expired memories at each claim. An insertion fills at most one slot, so everything
@@ -194,6 +197,36 @@ impl Shard {
             State::InFlight => Some(Claim::InFlight),
             State::Released | State::Free => None,
         }
+    }
+
+    /// All that is known of the event.
+    pub(super) fn look(&self, hash: u64, key: &EventKey, now: UnixTime) -> Option<Known> {
+        let slot = &self.slab[self.find(hash, key)?];
+        let state = match slot.state {
+            State::InFlight => KnownState::InFlight,
+            State::Accepted => KnownState::Accepted,
+            State::Released => KnownState::Released,
+            State::Free => return None,
+        };
+        let known = Known {
+            state,
+            attempt: slot.attempt,
+            until: UnixTime::from_millis(slot.until),
+            answered: slot.answer.is_some(),
+        };
+        (now.millis() < slot.until).then_some(known)
+    }
+
+    /// Forgets the event unless it is in flight.
+    pub(super) fn forget(&mut self, hash: u64, key: &EventKey, now: UnixTime) -> Forgotten {
+        let Some(index) = self.find(hash, key) else { return Forgotten::Unknown };
+        let slot = &self.slab[index];
+        let live = now.millis() < slot.until;
+        if live && slot.state == State::InFlight {
+            return Forgotten::InFlight;
+        }
+        self.remove(index);
+        if live { Forgotten::Yes } else { Forgotten::Unknown }
     }
 
     /// Which attempt the claim in flight with this token is; `None` if there is no such claim.

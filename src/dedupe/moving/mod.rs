@@ -18,7 +18,8 @@ use tokio::sync::watch;
 pub use self::wire::{Ask, Question, Reply, read_frame, write_frame};
 use super::memory::{Which, end};
 use super::{
-    Answer, Backend, Claim, Committed, EventKey, Lease, MemoryStore, Store, StoreError, Token, Wait,
+    Answer, Backend, Claim, Committed, EventKey, Forgotten, Known, Lease, MemoryStore, Store, StoreError,
+    Token, Wait,
 };
 use crate::clock;
 use crate::time::UnixTime;
@@ -349,6 +350,20 @@ impl Store for MovingStore {
         }
     }
 
+    async fn look(&self, key: &EventKey, now: UnixTime) -> Result<Option<Known>, StoreError> {
+        match self.enter().await? {
+            At::Here(_busy) => self.own.look(key, now).await,
+            At::Away(_) => Err(elsewhere()),
+        }
+    }
+
+    async fn forget(&self, key: &EventKey, now: UnixTime) -> Result<Forgotten, StoreError> {
+        match self.enter().await? {
+            At::Here(_busy) => self.own.forget(key, now).await,
+            At::Away(_) => Err(elsewhere()),
+        }
+    }
+
     fn let_go(&self, key: &EventKey) {
         self.own.let_go(key);
     }
@@ -389,6 +404,11 @@ impl Backend {
 
 fn whole(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whoever operates the gateway asks the newer process.
+fn elsewhere() -> StoreError {
+    StoreError::Unavailable("it has moved to a newer process; ask that one".into())
 }
 
 fn beside_the_point() -> StoreError {

@@ -22,7 +22,7 @@ use self::keeper::{Shared, keep};
 use self::owed::Owed;
 use self::script::{Peeked, Scripts};
 use self::server::Server;
-use super::{Answer, Claim, Committed, EventKey, Lease, Store, StoreError, Token, Wait};
+use super::{Answer, Claim, Committed, EventKey, Forgotten, Known, Lease, Store, StoreError, Token, Wait};
 use crate::config::RedisUrl;
 use crate::time::UnixTime;
 
@@ -177,6 +177,22 @@ impl Store for RedisStore {
                 return Ok(Wait::Changed);
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn look(&self, key: &EventKey, _now: UnixTime) -> Result<Option<Known>, StoreError> {
+        let script = self.scripts.look(&self.shared.name(key));
+        let value = self.shared.ask(&script).await.map_err(|failed| failed.error)?;
+        script::looked(&value).ok_or_else(|| StoreError::Unavailable(script::STRANGE.into()))
+    }
+
+    async fn forget(&self, key: &EventKey, _now: UnixTime) -> Result<Forgotten, StoreError> {
+        let script = self.scripts.forget(&self.shared.name(key));
+        match self.shared.ask(&script).await.map_err(|failed| failed.error)? {
+            Value::Int(0) => Ok(Forgotten::Unknown),
+            Value::Int(1) => Ok(Forgotten::Yes),
+            Value::Int(2) => Ok(Forgotten::InFlight),
+            _ => Err(StoreError::Unavailable(script::STRANGE.into())),
         }
     }
 

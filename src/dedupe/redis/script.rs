@@ -11,7 +11,8 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 use sha1::{Digest as _, Sha1};
 
-use crate::dedupe::{ABANDONED_KEPT, Answer, Token};
+use crate::dedupe::{ABANDONED_KEPT, Answer, Known, KnownState, Token};
+use crate::time::UnixTime;
 
 /// The server's time in milliseconds.
 pub(super) const SERVER_TIME: &str =
@@ -87,6 +88,27 @@ if state ~= 'c' or now >= u then return 0 end
 return token .. ' ' .. string.format('%.0f', u - now)
 ";
 
+/// KEYS: the event. What is known of it: state, attempt, until when, bytes of the answer; or nothing.
+const LOOK: &str = r"
+local v = redis.call('GET', KEYS[1])
+if not v then return 0 end
+local state, a, u, rest = string.match(v, '^(%a) (%d+) (%d+) ?(.*)$')
+if now >= tonumber(u) then return 0 end
+return state .. ' ' .. a .. ' ' .. u .. ' ' .. string.format('%d', #rest)
+";
+
+/// KEYS: the event. 1 when it is forgotten, 0 when there was nothing to forget, 2 when it is in flight.
+const FORGET: &str = r"
+local v = redis.call('GET', KEYS[1])
+if not v then return 0 end
+local state, a, u = string.match(v, '^(%a) (%d+) (%d+)')
+local live = now < tonumber(u)
+if state == 'c' and live then return 2 end
+redis.call('DEL', KEYS[1])
+if live then return 1 end
+return 0
+";
+
 /// One script, by its text and by the name under which a server that has seen it knows it.
 struct Script {
     text: String,
@@ -103,7 +125,7 @@ impl Script {
 
 /// All of them.
 #[derive(Clone)]
-pub(super) struct Scripts(Arc<[Script; 4]>);
+pub(super) struct Scripts(Arc<[Script; 6]>);
 
 /// A script with its arguments: to be asked by its name, and by its text where the server does not know the name.
 pub(super) struct Question<'s> {
@@ -134,7 +156,7 @@ impl Question<'_> {
 impl Scripts {
     /// With `time`, a piece of Lua that sets `now`.
     pub(super) fn new(time: &str) -> Self {
-        Self(Arc::new([CLAIM, COMMIT, RELEASE, PEEK].map(|body| Script::new(time, body))))
+        Self(Arc::new([CLAIM, COMMIT, RELEASE, PEEK, LOOK, FORGET].map(|body| Script::new(time, body))))
     }
 
     pub(super) fn claim(&self, key: &str, token: Token, lease: Duration) -> Question<'_> {
@@ -155,13 +177,23 @@ impl Scripts {
     }
 
     pub(super) fn release(&self, key: &str, token: Token, ttl: Duration) -> Question<'_> {
-        let [.., release, _] = &*self.0;
+        let [_, _, release, ..] = &*self.0;
         question(release, key, vec![hexed(token), millis(ttl)])
     }
 
     pub(super) fn peek(&self, key: &str) -> Question<'_> {
-        let [.., peek] = &*self.0;
+        let [_, _, _, peek, ..] = &*self.0;
         question(peek, key, Vec::new())
+    }
+
+    pub(super) fn look(&self, key: &str) -> Question<'_> {
+        let [.., look, _] = &*self.0;
+        question(look, key, Vec::new())
+    }
+
+    pub(super) fn forget(&self, key: &str) -> Question<'_> {
+        let [.., forget] = &*self.0;
+        question(forget, key, Vec::new())
     }
 }
 
@@ -200,6 +232,27 @@ pub(super) fn claimed(value: Value) -> Option<Claimed> {
             let _until = words.next()?;
             // An answer that cannot be read is none; the event is known all the same.
             Some(Claimed::Seen { attempt, answer: Answer::unpack(words.next()?) })
+        }
+        _ => None,
+    }
+}
+
+/// Reads the answer to a look; `None` if it is none.
+pub(super) fn looked(value: &Value) -> Option<Option<Known>> {
+    match value {
+        Value::Int(0) => Some(None),
+        Value::BulkString(text) => {
+            let mut words = std::str::from_utf8(text).ok()?.split(' ');
+            let state = match words.next()? {
+                "c" => KnownState::InFlight,
+                "a" => KnownState::Accepted,
+                "r" => KnownState::Released,
+                _ => return None,
+            };
+            let attempt = words.next()?.parse().ok()?;
+            let until = UnixTime::from_millis(words.next()?.parse().ok()?);
+            let answered = state == KnownState::Accepted && words.next()? != "0";
+            Some(Some(Known { state, attempt, until, answered }))
         }
         _ => None,
     }

@@ -36,6 +36,13 @@ pub(in crate::gateway) struct Parsed {
     pub(super) keep: bool,
 }
 
+impl Parsed {
+    /// The head alone, where no connection goes on after it.
+    pub(in crate::gateway) fn into_head(self) -> Head {
+        self.head
+    }
+}
+
 impl Head {
     /// Before the first request.
     pub(super) fn none() -> Self {

@@ -1,0 +1,67 @@
+//! Once per event: the claim of a request that may go on.
+
+use super::ending::{self, Ending, Stop};
+use super::record::Record;
+use super::request::Request;
+use super::session::Head;
+use super::state::Gateway;
+use crate::admit::{self, Admission, Admitted, Proof, Reason, StoreFailure};
+use crate::clock;
+use crate::journal::DedupeVerdict;
+use crate::metrics::Operation;
+use crate::routes::Mode;
+use crate::verify;
+
+impl Gateway {
+    /// Claims the event for this request, waits for a copy in flight, or answers what the first one got.
+    pub(super) async fn claim(
+        &self,
+        head: &Head,
+        request: &Request<'_>,
+        proof: Proof,
+        body: &[u8],
+        record: &mut Record,
+    ) -> Result<Admitted, Stop> {
+        let route = &*request.route;
+        // What was not verified claims nothing: nobody without the secret can burn an id.
+        let (Some(dedupe), Some(provider), Some(verified)) =
+            (&route.dedupe, &route.provider, proof.verified())
+        else {
+            record.verdict = DedupeVerdict::Off;
+            return Ok(Admitted::unclaimed(proof));
+        };
+        let head = request.view(head);
+        let key = match verify::event_key(&route.name, &dedupe.key, &provider.scheme, verified, &head, body) {
+            Ok(key) => key,
+            Err(missing) if route.mode == Mode::Shadow => {
+                record.shadow(Reason::EventIdMissing, missing.to_string());
+                return Ok(Admitted::unclaimed(proof));
+            }
+            Err(missing) => return Err(Ending::refuse(Reason::EventIdMissing).because(missing.to_string())),
+        };
+        record.key = Some(key);
+        let started = clock::monotonic();
+        let (admission, failure) =
+            admit::admit(&self.stores, proof, key, dedupe, route.timeout, clock::steady, tokio::time::sleep)
+                .await;
+        record.claimed(self, started);
+        record.verdict = match &admission {
+            Admission::Admitted(permit) if permit.is_claimed() => DedupeVerdict::New,
+            Admission::Duplicate { .. } => DedupeVerdict::Duplicate,
+            Admission::Later(Reason::InFlight) => DedupeVerdict::InFlight,
+            Admission::Admitted(_) | Admission::Later(_) => DedupeVerdict::Failed,
+        };
+        if let Some(StoreFailure { waiting, error }) = &failure {
+            let operation = if *waiting { Operation::Wait } else { Operation::Claim };
+            record.store_failed(self, operation, error);
+        }
+        match admission {
+            Admission::Admitted(permit) => Ok(permit),
+            Admission::Duplicate { answer, attempt } => {
+                record.attempt = attempt;
+                Err(ending::duplicate(route, answer))
+            }
+            Admission::Later(reason) => Err(Ending::refuse(reason)),
+        }
+    }
+}

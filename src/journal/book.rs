@@ -1,0 +1,277 @@
+//! The journal's memory: every entry by its number, bounded in bytes, in number and in age.
+//!
+//! Room is shared by how sure an entry is. Anybody can make refusals, so everything that was not verified has a quarter
+//! of the room for certain and may use more only while it is free; three quarters are safe for deliveries that verified.
+//! Within its share whoever has the most gives way first: a flood of forgeries on one route pushes out its own oldest and
+//! not the refusals of another route, and requests without any route come after those with one in just that way.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::entry::{Again, Entry};
+use crate::admit::Reason;
+use crate::time::UnixTime;
+
+/// How much is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of entries and kept requests together.
+    pub bytes: u64,
+    /// Entries.
+    pub entries: usize,
+    /// How old they become.
+    pub age: std::time::Duration,
+}
+
+/// What part of the room is safe for what was not verified.
+const UNPROVEN_SHARE: u64 = 4;
+/// How far below a bound room is made at once, so that it is not made anew for every entry.
+const SLACK: u64 = 64;
+/// Releases and redeliveries of one delivery that are told of it.
+const MARKS: usize = 16;
+
+/// A later release or redelivery of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Which of the two.
+    pub how: Again,
+    /// The entry it made.
+    pub id: Box<str>,
+    /// When.
+    pub at: UnixTime,
+    /// What it came to.
+    pub reason: Reason,
+    /// The status of its answer.
+    pub status: u16,
+}
+
+/// Entries that give way together.
+#[derive(Debug, Default)]
+struct Group {
+    numbers: VecDeque<u64>,
+    bytes: u64,
+}
+
+/// All entries.
+#[derive(Debug)]
+pub(super) struct Book {
+    bounds: Bounds,
+    entries: BTreeMap<u64, Arc<Entry>>,
+    /// By route (empty for none): what was not verified, and what was.
+    groups: [HashMap<Box<str>, Group>; 2],
+    marks: HashMap<u64, Vec<Mark>>,
+    bytes: u64,
+    unproven_bytes: u64,
+    unproven: u64,
+    /// The number of the last entry.
+    last: u64,
+}
+
+impl Book {
+    /// Empty; the first number is larger than `last`.
+    pub(super) fn new(bounds: Bounds, last: u64) -> Self {
+        Self {
+            bounds,
+            entries: BTreeMap::new(),
+            groups: [HashMap::new(), HashMap::new()],
+            marks: HashMap::new(),
+            bytes: 0,
+            unproven_bytes: 0,
+            unproven: 0,
+            last,
+        }
+    }
+
+    /// The number for the next entry.
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.last = self.last.saturating_add(1);
+        self.last
+    }
+
+    /// Takes an entry down, under its own number, which is larger than all before. What had to go is added to `gone`.
+    pub(super) fn append(&mut self, entry: Arc<Entry>, gone: &mut Vec<u64>) {
+        let size = size_of_entry(&entry);
+        let number = entry.number;
+        self.last = self.last.max(number);
+        if let Some(origin) = &entry.origin
+            && self.entries.contains_key(&origin.number)
+        {
+            let marks = self.marks.entry(origin.number).or_default();
+            if marks.len() >= MARKS {
+                marks.remove(0);
+            }
+            marks.push(Mark {
+                how: origin.how,
+                id: entry.id.clone(),
+                at: entry.received,
+                reason: entry.reason,
+                status: entry.status,
+            });
+        }
+        let proven = entry.is_verified();
+        let (groups, key) = (&mut self.groups[side(&entry)], route(&entry));
+        let group = match groups.get_mut(key) {
+            Some(group) => group,
+            None => groups.entry(key.into()).or_default(),
+        };
+        group.numbers.push_back(number);
+        group.bytes = group.bytes.saturating_add(size);
+        self.bytes = self.bytes.saturating_add(size);
+        if !proven {
+            self.unproven_bytes = self.unproven_bytes.saturating_add(size);
+            self.unproven = self.unproven.saturating_add(1);
+        }
+        self.entries.insert(number, entry);
+        self.make_room(gone);
+    }
+
+    /// Forgets what is too old.
+    pub(super) fn expire(&mut self, now: UnixTime, gone: &mut Vec<u64>) {
+        let age = i64::try_from(self.bounds.age.as_millis()).unwrap_or(i64::MAX);
+        let oldest = now.millis().saturating_sub(age);
+        while let Some((number, entry)) = self.entries.first_key_value() {
+            if entry.received.millis() >= oldest {
+                return;
+            }
+            let number = *number;
+            self.remove(number);
+            gone.push(number);
+        }
+    }
+
+    fn make_room(&mut self, gone: &mut Vec<u64>) {
+        let most = self.bounds.bytes;
+        if self.bytes > most {
+            let (enough, share) = (most - most / SLACK, most / UNPROVEN_SHARE);
+            while self.bytes > enough {
+                let unproven = self.unproven_bytes > share;
+                let go_on = |book: &Self| book.bytes > enough && (book.unproven_bytes > share) == unproven;
+                if !self.drop_some(unproven, gone, |group| group.bytes, go_on) {
+                    return;
+                }
+            }
+        }
+        let most = count(self.bounds.entries);
+        if self.len() > most {
+            let (enough, share) = (most - most / SLACK, most / UNPROVEN_SHARE);
+            while self.len() > enough {
+                let unproven = self.unproven > share;
+                let go_on = |book: &Self| book.len() > enough && (book.unproven > share) == unproven;
+                if !self.drop_some(unproven, gone, |group| count(group.numbers.len()), go_on) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Drops the oldest of the group that has the most, until another one has more or enough is done. `false` when
+    /// there was nothing to drop.
+    fn drop_some(
+        &mut self,
+        unproven: bool,
+        gone: &mut Vec<u64>,
+        weight: impl Fn(&Group) -> u64,
+        go_on: impl Fn(&Self) -> bool,
+    ) -> bool {
+        let side = usize::from(!unproven);
+        // With nothing verified in the journal the rest may go, and the other way round.
+        let side = if self.groups[side].is_empty() { 1 - side } else { side };
+        let groups = &self.groups[side];
+        let Some(heaviest) = groups.iter().max_by_key(|(_, group)| weight(group)) else { return false };
+        let key = heaviest.0.clone();
+        let others = groups.iter().filter(|(other, _)| **other != key);
+        let second = others.map(|(_, group)| weight(group)).max().unwrap_or(0);
+        loop {
+            let Some(number) = self.groups[side].get(&key).and_then(|group| group.numbers.front().copied())
+            else {
+                return true;
+            };
+            self.remove(number);
+            gone.push(number);
+            if !go_on(self) || self.groups[side].get(&key).is_none_or(|group| weight(group) < second) {
+                return true;
+            }
+        }
+    }
+
+    fn remove(&mut self, number: u64) {
+        let Some(entry) = self.entries.remove(&number) else { return };
+        self.marks.remove(&number);
+        let size = size_of_entry(&entry);
+        self.bytes = self.bytes.saturating_sub(size);
+        if !entry.is_verified() {
+            self.unproven_bytes = self.unproven_bytes.saturating_sub(size);
+            self.unproven = self.unproven.saturating_sub(1);
+        }
+        let (groups, key) = (&mut self.groups[side(&entry)], route(&entry));
+        let Some(group) = groups.get_mut(key) else { return };
+        group.bytes = group.bytes.saturating_sub(size);
+        match group.numbers.front() {
+            Some(first) if *first == number => drop(group.numbers.pop_front()),
+            _ => group.numbers.retain(|other| *other != number),
+        }
+        if group.numbers.is_empty() {
+            groups.remove(key);
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> u64 {
+        u64::try_from(self.entries.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Their bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Those before `before` (all without it), newest first.
+    pub(super) fn newest_first(&self, before: Option<u64>) -> impl Iterator<Item = &Arc<Entry>> {
+        let end = before.map_or(Bound::Unbounded, Bound::Excluded);
+        self.entries.range((Bound::Unbounded, end)).rev().map(|(_, entry)| entry)
+    }
+
+    /// Those after `after` (all without it), oldest first.
+    pub(super) fn oldest_first(&self, after: Option<u64>) -> impl Iterator<Item = &Arc<Entry>> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.entries.range((start, Bound::Unbounded)).map(|(_, entry)| entry)
+    }
+
+    /// The oldest entry's number.
+    pub(super) fn first(&self) -> Option<&Arc<Entry>> {
+        self.entries.first_key_value().map(|(_, entry)| entry)
+    }
+
+    /// The newest number given so far.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// The entry of this id; the newest where a stranger made an id come twice.
+    pub(super) fn find(&self, id: &str) -> Option<&Arc<Entry>> {
+        self.newest_first(None).find(|entry| *entry.id == *id)
+    }
+
+    /// What was made of an entry later.
+    pub(super) fn marks(&self, number: u64) -> &[Mark] {
+        self.marks.get(&number).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Which half of the groups an entry is in.
+fn side(entry: &Entry) -> usize {
+    usize::from(entry.is_verified())
+}
+
+fn route(entry: &Entry) -> &str {
+    entry.about.route.as_deref().unwrap_or_default()
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+fn size_of_entry(entry: &Entry) -> u64 {
+    u64::try_from(entry.size()).unwrap_or(u64::MAX)
+}

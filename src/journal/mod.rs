@@ -1,0 +1,462 @@
+//! The delivery journal: every decision with what led to it, for whoever has to find out what happened.
+//!
+//! Writing it never delays or fails a delivery. A request hands over one entry, a short lock and a pointer; what finds no
+//! room is counted and not waited for. One thread takes entries over, counts them, tells them to those who follow, and gives
+//! them to another thread that writes the file, if there is one. Whoever asks takes over first what waits, so an
+//! answer never lags behind.
+
+mod book;
+mod disk;
+mod entry;
+mod filter;
+mod pack;
+mod recorded;
+pub mod redact;
+mod retry;
+mod show;
+mod stats;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use self::book::Book;
+pub use self::book::{Bounds, Mark};
+use self::disk::Disk;
+pub use self::entry::{
+    About, Again, DedupeVerdict, Entry, Kept, KeptPlace, Origin, Outcome, Timeline, cut, short,
+};
+pub use self::filter::Filter;
+pub use self::recorded::{Recorded, RecordedRequest, recorded};
+pub use self::retry::{Retries, after as retries_after};
+pub use self::show::{Found, cursor, from_cursor};
+use self::stats::Stats;
+pub use self::stats::{LONGEST_WINDOW, RouteNumbers, SecretUse, Window};
+use self::stream::Followers;
+pub use self::stream::{Followed, Following, TooManyFollowers};
+use crate::clock;
+use crate::time::UnixTime;
+
+/// Entries that may wait to be taken over, and bytes of kept requests with them.
+const WAITING: usize = 16 * 1024;
+const WAITING_BYTES: usize = 32 << 20;
+/// How long the thread lets entries gather before it takes them over, all at once.
+const GATHER: Duration = Duration::from_millis(5);
+/// How often it tries to open a file that it could not open.
+const RETRY: Duration = Duration::from_secs(2);
+/// How often it looks for what is too old while nothing happens.
+const IDLE: Duration = Duration::from_secs(60);
+/// A request larger than this part of the journal is not kept, so that one cannot push out most of the others.
+const LARGEST_SHARE: u64 = 8;
+
+/// How much is held, and where.
+#[derive(Clone, Debug)]
+pub struct JournalOptions {
+    /// How much.
+    pub bounds: Bounds,
+    /// The folder of the file; `None` keeps the journal in memory alone.
+    pub folder: Option<PathBuf>,
+}
+
+/// The journal. Clones are the same one.
+#[derive(Clone, Default)]
+pub struct Journal(Option<Arc<Inner>>);
+
+struct Inner {
+    inbox: Mutex<Inbox>,
+    arrived: Condvar,
+    dropped: AtomicU64,
+    /// One takes over at a time, so that numbers are in order. Locks are taken in the order of these fields.
+    taking: Mutex<Taking>,
+    stats: Mutex<Stats>,
+    book: RwLock<Book>,
+    followers: Followers,
+    disk: OnceLock<Disk>,
+    /// A file that was asked for and is not open.
+    late: Mutex<Option<Late>>,
+    bounds: Bounds,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// A file that another process has, or that cannot be opened.
+struct Late {
+    folder: PathBuf,
+    why: String,
+}
+
+#[derive(Default)]
+struct Inbox {
+    entries: Vec<Arc<Entry>>,
+    bytes: usize,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Taking {
+    /// The list that the inbox's is exchanged for, so that neither is allocated anew.
+    spare: Vec<Arc<Entry>>,
+    gone: Vec<u64>,
+}
+
+/// A page of a list.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Newest first.
+    pub found: Vec<Found>,
+    /// The number before which the next page begins; `None` at the end.
+    pub next: Option<u64>,
+    /// Entries in the journal, whatever the filter.
+    pub held: u64,
+}
+
+/// The journal's own numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// Whether it is on disk.
+    pub durable: bool,
+    /// Why it is not written to disk now, although it should be.
+    pub error: Option<String>,
+    /// Entries held.
+    pub entries: u64,
+    /// Bytes held.
+    pub bytes: u64,
+    /// Entries that found no room to wait.
+    pub dropped: u64,
+    /// When the oldest entry was received.
+    pub oldest: Option<UnixTime>,
+    /// When counting began.
+    pub began: Option<UnixTime>,
+}
+
+impl Journal {
+    /// Starts the journal. A file that cannot be used is no reason not to start: the journal is in memory then, and says why.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(options: &JournalOptions, now: UnixTime) -> Result<Self, String> {
+        let mut book = Book::new(options.bounds, first_number(now));
+        let mut stats = Stats::new(now);
+        let mut gone = Vec::new();
+        let (disk, late) = match &options.folder {
+            None => (None, None),
+            Some(folder) => match Disk::open(folder, now, |entry| {
+                stats.recall(&entry);
+                book.append(Arc::new(entry), &mut gone);
+            }) {
+                Ok(disk) => (Some(disk), None),
+                Err(why) => {
+                    tracing::error!(target: "sealpost::journal", "the journal is kept in memory only: {why}");
+                    (None, Some(Late { folder: folder.clone(), why }))
+                }
+            },
+        };
+        book.expire(now, &mut gone);
+        if let Some(disk) = &disk {
+            disk.forget(&gone);
+        }
+        let inner = Arc::new(Inner {
+            inbox: Mutex::default(),
+            arrived: Condvar::new(),
+            dropped: AtomicU64::new(0),
+            taking: Mutex::default(),
+            book: RwLock::new(book),
+            stats: Mutex::new(stats),
+            followers: Followers::default(),
+            disk: disk.map_or_else(OnceLock::new, OnceLock::from),
+            late: Mutex::new(late),
+            bounds: options.bounds,
+            threads: Mutex::default(),
+        });
+        let weak = Arc::clone(&inner);
+        let thread = std::thread::Builder::new()
+            .name("sealpost-journal".into())
+            .spawn(move || weak.keep())
+            .map_err(|error| format!("cannot start the journal's thread: {error}"))?;
+        inner.threads.lock().push(thread);
+        Ok(Self(Some(inner)))
+    }
+
+    /// No journal at all.
+    #[must_use]
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// Whether there is one.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether a request of this size may be kept.
+    #[must_use]
+    pub fn takes(&self, bytes: u64) -> bool {
+        self.0.as_ref().is_some_and(|inner| bytes <= inner.bounds.bytes / LARGEST_SHARE)
+    }
+
+    /// Takes an entry down. It never waits for more than the end of another's short visit.
+    pub fn enter(&self, entry: Arc<Entry>) {
+        let Some(inner) = &self.0 else { return };
+        let bytes = entry.kept.size();
+        let mut inbox = inner.inbox.lock();
+        let full = inbox.entries.len() >= WAITING || inbox.bytes.saturating_add(bytes) > WAITING_BYTES;
+        if full || inbox.closed {
+            drop(inbox);
+            inner.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        inbox.bytes = inbox.bytes.saturating_add(bytes);
+        let first = inbox.entries.is_empty();
+        inbox.entries.push(entry);
+        drop(inbox);
+        if first {
+            inner.arrived.notify_one();
+        }
+    }
+
+    /// A page of what the filter wants, newest first, from before `before`.
+    #[must_use]
+    pub fn list(&self, filter: &Filter, before: Option<u64>, limit: usize) -> Page {
+        let Some(inner) = self.0.as_ref() else { return Page { found: Vec::new(), next: None, held: 0 } };
+        inner.take_over();
+        let book = inner.book.read();
+        let mut wanted = book.newest_first(before).filter(|entry| filter.wants(entry));
+        let entries: Vec<_> = wanted.by_ref().take(limit).cloned().collect();
+        let more = wanted.next().is_some();
+        drop(wanted);
+        let next = entries.last().filter(|_| more).map(|entry| entry.number);
+        let found = entries
+            .into_iter()
+            .map(|entry| Found { marks: book.marks(entry.number).to_vec(), entry })
+            .collect();
+        Page { found, next, held: book.len() }
+    }
+
+    /// What the filter wants, oldest first, after `after`: at most `limit`.
+    #[must_use]
+    pub fn oldest_first(&self, filter: &Filter, after: Option<u64>, limit: usize) -> Vec<Found> {
+        let Some(inner) = self.0.as_ref() else { return Vec::new() };
+        inner.take_over();
+        let book = inner.book.read();
+        let wanted = book.oldest_first(after).filter(|entry| filter.wants(entry)).take(limit);
+        wanted
+            .map(|entry| Found { entry: Arc::clone(entry), marks: book.marks(entry.number).to_vec() })
+            .collect()
+    }
+
+    /// One entry by its request id.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<Found> {
+        let inner = self.0.as_ref()?;
+        inner.take_over();
+        let book = inner.book.read();
+        let entry = Arc::clone(book.find(id)?);
+        Some(Found { marks: book.marks(entry.number).to_vec(), entry })
+    }
+
+    /// The request that an entry keeps, from wherever it is. It may block on the disk.
+    #[must_use]
+    pub fn kept(&self, entry: &Entry) -> Option<Kept> {
+        // Between the two it may have been written and left memory.
+        entry.kept.in_memory().or_else(|| {
+            let disk = self.0.as_ref()?.disk.get()?;
+            if entry.kept.is_filed() { disk.kept(entry.number) } else { None }
+        })
+    }
+
+    /// The numbers of a route over a window; of everything without a route for `None`.
+    #[must_use]
+    pub fn numbers(&self, route: Option<&str>, window: &Window) -> RouteNumbers {
+        match &self.0 {
+            Some(inner) => {
+                inner.take_over();
+                inner.stats.lock().of(route, window)
+            }
+            None => RouteNumbers::default(),
+        }
+    }
+
+    /// How it is doing.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        let Some(inner) = &self.0 else { return Condition::default() };
+        inner.take_over();
+        let missing = inner.late.lock().as_ref().map(|late| late.why.clone());
+        // Before the book: whoever takes over holds the counts first.
+        let began = inner.stats.lock().began();
+        let book = inner.book.read();
+        Condition {
+            enabled: true,
+            durable: inner.disk.get().is_some(),
+            error: missing.or_else(|| inner.disk.get().and_then(Disk::error)),
+            entries: book.len(),
+            bytes: book.bytes(),
+            dropped: self.dropped(),
+            oldest: book.first().map(|entry| entry.received),
+            began: Some(began),
+        }
+    }
+
+    /// Entries and bytes held now, as far as taken over, without waiting for anybody who reads.
+    #[must_use]
+    pub fn held(&self) -> (u64, u64) {
+        self.0.as_ref().map_or((0, 0), |inner| {
+            let book = inner.book.read();
+            (book.len(), book.bytes())
+        })
+    }
+
+    /// Entries that found no room to wait.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.0.as_ref().map_or(0, |inner| inner.dropped.load(Ordering::Relaxed))
+    }
+
+    /// Follows what the filter wants from now on; with `after` first what came since then and is still held.
+    ///
+    /// # Errors
+    /// When too many follow already.
+    pub fn follow(&self, filter: Filter, after: Option<u64>) -> Result<Following, TooManyFollowers> {
+        let Some(inner) = &self.0 else { return Ok(Following::nothing()) };
+        inner.take_over();
+        let book = inner.book.read();
+        // With the book held nothing is appended between what is looked up here and what is told from now on.
+        inner.followers.follow(filter, after, &book)
+    }
+
+    /// Writes out what waits and ends the threads. Nothing is taken down afterwards. It blocks.
+    pub fn close(&self) {
+        let Some(inner) = &self.0 else { return };
+        inner.inbox.lock().closed = true;
+        inner.arrived.notify_all();
+        for thread in std::mem::take(&mut *inner.threads.lock()) {
+            let _ = thread.join();
+        }
+        inner.followers.end();
+        if let Some(disk) = inner.disk.get() {
+            disk.close();
+        }
+    }
+}
+
+impl Inner {
+    /// The thread: takes over in bunches, and forgets what is too old.
+    fn keep(&self) {
+        let mut tried = clock::monotonic();
+        loop {
+            let late = self.late.lock().is_some();
+            let mut inbox = self.inbox.lock();
+            if inbox.entries.is_empty() && !inbox.closed {
+                self.arrived.wait_for(&mut inbox, if late { RETRY } else { IDLE });
+            }
+            let closed = inbox.closed;
+            let none = inbox.entries.is_empty();
+            drop(inbox);
+            if !none && !closed {
+                std::thread::sleep(GATHER);
+            }
+            self.take_over();
+            if none {
+                self.expire();
+            }
+            if closed {
+                return;
+            }
+            if late && tried.elapsed() >= RETRY {
+                self.open_late();
+                tried = clock::monotonic();
+            }
+        }
+    }
+
+    /// Tries again to open the file, which an older process may have had until it was relieved. What is in it comes before
+    /// what is here, and what is here is written behind it.
+    fn open_late(&self) {
+        let mut late = self.late.lock();
+        let Some(Late { folder, why }) = &mut *late else { return };
+        let now = clock::now();
+        let mut older = Vec::new();
+        let disk = match Disk::open(folder, now, |entry| older.push(Arc::new(entry))) {
+            Ok(disk) => disk,
+            Err(still) => return *why = still,
+        };
+        let _taking = self.taking.lock();
+        let mut stats = self.stats.lock();
+        let mut book = self.book.write();
+        let (mut both, mut gone) = (Book::new(self.bounds, book.last()), Vec::new());
+        for entry in older {
+            stats.recall(&entry);
+            both.append(entry, &mut gone);
+        }
+        for entry in book.oldest_first(None) {
+            disk.write(entry);
+            both.append(Arc::clone(entry), &mut gone);
+        }
+        both.expire(now, &mut gone);
+        *book = both;
+        disk.forget(&gone);
+        tracing::info!(target: "sealpost::journal", folder = %folder.display(), entries = book.len(), "the journal's file is open now");
+        if self.disk.set(disk).is_ok() {
+            *late = None;
+        }
+    }
+
+    fn expire(&self) {
+        let mut gone = Vec::new();
+        self.book.write().expire(clock::now(), &mut gone);
+        if let Some(disk) = self.disk.get() {
+            disk.forget(&gone);
+        }
+    }
+
+    /// Takes over everything that waits.
+    fn take_over(&self) {
+        let mut taking = self.taking.lock();
+        let Taking { spare, gone } = &mut *taking;
+        {
+            let mut inbox = self.inbox.lock();
+            if inbox.entries.is_empty() {
+                return;
+            }
+            std::mem::swap(spare, &mut inbox.entries);
+            inbox.bytes = 0;
+        }
+        let now = clock::now();
+        let mut stats = self.stats.lock();
+        let mut book = self.book.write();
+        book.expire(now, gone);
+        for mut entry in spare.drain(..) {
+            // Nobody else has it yet.
+            if let Some(entry) = Arc::get_mut(&mut entry) {
+                entry.number = book.next_number();
+            }
+            stats.count(&entry);
+            if let Some(disk) = self.disk.get() {
+                disk.write(&entry);
+            }
+            self.followers.tell(&entry, &book);
+            book.append(entry, gone);
+        }
+        drop(book);
+        drop(stats);
+        if let Some(disk) = self.disk.get() {
+            disk.forget(gone);
+        }
+        gone.clear();
+    }
+}
+
+/// Numbers go on where an earlier process left them, without anything having been written down: nobody makes a million entries a
+/// second for long.
+fn first_number(now: UnixTime) -> u64 {
+    u64::try_from(now.millis()).unwrap_or(0).saturating_mul(1000)
+}

@@ -1,0 +1,317 @@
+//! Counts over time for each route, in three finenesses: the last ten minutes, the last hour, the last day.
+//!
+//! They are counted as requests end and lose nothing to the journal's bounds. One route takes some 100 KiB at most, and
+//! next to nothing while it is quiet.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::entry::{Entry, Outcome};
+use crate::admit::Reason;
+use crate::time::UnixTime;
+
+/// The lengths of a stretch; of each there are [`DEPTH`].
+const LENGTHS: [i64; 3] = [10_000, 60_000, 24 * 60_000];
+const DEPTH: i64 = 60;
+/// The longest window.
+pub const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 3600);
+
+/// Steps of a factor of about 1.19, from one microsecond to five minutes.
+const STEPS: usize = 4 * 28;
+
+/// How often each length of time came.
+#[derive(Clone, Debug, Default)]
+struct Times(Option<Box<[u32; STEPS]>>);
+
+impl Times {
+    fn count(&mut self, micros: u32) {
+        let steps = self.0.get_or_insert_with(|| Box::new([0; STEPS]));
+        if let Some(step) = steps.get_mut(step_of(micros)) {
+            *step = step.saturating_add(1);
+        }
+    }
+
+    fn add_to(&self, sum: &mut [u64; STEPS]) {
+        let Some(steps) = &self.0 else { return };
+        for (sum, step) in sum.iter_mut().zip(steps.iter()) {
+            *sum = sum.saturating_add(u64::from(*step));
+        }
+    }
+}
+
+/// Four steps to a doubling, by the highest bit and the two behind it.
+fn step_of(micros: u32) -> usize {
+    let micros = micros.max(1);
+    let octave = micros.ilog2();
+    let quarter = if octave >= 2 { (micros >> (octave - 2)) & 3 } else { (micros << (2 - octave)) & 3 };
+    usize::try_from(octave.saturating_mul(4).saturating_add(quarter)).unwrap_or(usize::MAX).min(STEPS - 1)
+}
+
+/// The upper end of a step.
+fn end_of(step: usize) -> u64 {
+    let (octave, quarter) = (step / 4, step % 4);
+    let end = (1_u64 << octave).saturating_mul(u64::try_from(quarter).unwrap_or(0).saturating_add(5)) / 4;
+    end.max(1)
+}
+
+/// The time that this share (in per cent) was not longer than.
+fn quantile(sum: &[u64; STEPS], percent: u64) -> Option<u64> {
+    let total: u64 = sum.iter().sum();
+    if total == 0 {
+        return None;
+    }
+    let wanted = total.saturating_mul(percent).div_ceil(100).max(1);
+    let mut seen = 0_u64;
+    for (step, count) in sum.iter().enumerate() {
+        seen = seen.saturating_add(*count);
+        if seen >= wanted {
+            return Some(end_of(step));
+        }
+    }
+    None
+}
+
+/// One stretch of time of one route.
+#[derive(Clone, Debug, Default)]
+struct Stretch {
+    /// Its beginning, Unix milliseconds.
+    at: i64,
+    outcomes: [u32; Outcome::ALL.len()],
+    reasons: Vec<(Reason, u32)>,
+    shadow: u32,
+    took: Times,
+    upstream: Times,
+}
+
+impl Stretch {
+    fn count(&mut self, entry: &Entry) {
+        if let Some(outcome) = self.outcomes.get_mut(entry.outcome() as usize) {
+            *outcome = outcome.saturating_add(1);
+        }
+        let told = entry.told();
+        match self.reasons.iter_mut().find(|(reason, _)| *reason == told) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => self.reasons.push((told, 1)),
+        }
+        self.shadow = self.shadow.saturating_add(u32::from(entry.shadow.is_some()));
+        self.took.count(entry.took);
+        if let Some(took) = entry.upstream_took {
+            self.upstream.count(took);
+        }
+    }
+}
+
+/// One secret of a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SecretUse {
+    /// How often it matched since counting began.
+    pub count: u64,
+    /// When it matched last.
+    pub last: Option<UnixTime>,
+}
+
+#[derive(Debug, Default)]
+struct RouteCounts {
+    finenesses: [VecDeque<Stretch>; LENGTHS.len()],
+    secrets: BTreeMap<Box<str>, SecretUse>,
+}
+
+impl RouteCounts {
+    fn count(&mut self, entry: &Entry) {
+        let at = entry.ended().millis();
+        for (stretches, length) in self.finenesses.iter_mut().zip(LENGTHS) {
+            let begin = at.saturating_sub(at.rem_euclid(length));
+            match stretches.iter_mut().rev().find(|stretch| stretch.at <= begin) {
+                Some(stretch) if stretch.at == begin => stretch.count(entry),
+                found => {
+                    // Ends come nearly in order; what is late for its stretch by more than the newest begins one in between.
+                    let after = found.map(|stretch| stretch.at);
+                    let place = stretches
+                        .iter()
+                        .rposition(|stretch| Some(stretch.at) == after)
+                        .map_or(0, |at| at + 1);
+                    let mut stretch = Stretch { at: begin, ..Stretch::default() };
+                    stretch.count(entry);
+                    stretches.insert(place, stretch);
+                    let oldest =
+                        stretches.back().map_or(0, |newest| newest.at).saturating_sub(length * DEPTH);
+                    while stretches.front().is_some_and(|stretch| stretch.at <= oldest) {
+                        stretches.pop_front();
+                    }
+                }
+            }
+        }
+        self.matched(entry);
+    }
+
+    fn matched(&mut self, entry: &Entry) {
+        let Some(name) = entry.secret_name() else { return };
+        let used = match self.secrets.get_mut(name) {
+            Some(used) => used,
+            None => self.secrets.entry(name.into()).or_default(),
+        };
+        used.count = used.count.saturating_add(1);
+        used.last = used.last.max(Some(entry.received));
+    }
+}
+
+/// The counts of all routes.
+#[derive(Debug)]
+pub(super) struct Stats {
+    routes: BTreeMap<Box<str>, RouteCounts>,
+    began: UnixTime,
+}
+
+/// What is told of one route over a window.
+#[derive(Clone, Debug, Default)]
+pub struct RouteNumbers {
+    /// By the reason.
+    pub reasons: BTreeMap<&'static str, u64>,
+    /// How many there were.
+    pub requests: u64,
+    /// How many of them would have been refused, in shadow mode.
+    pub shadow: u64,
+    /// Half of them and 99 of 100 took at most this long, microseconds.
+    pub took: (Option<u64>, Option<u64>),
+    /// The upstream's part.
+    pub upstream: (Option<u64>, Option<u64>),
+    /// By name.
+    pub secrets: BTreeMap<Box<str>, SecretUse>,
+    /// Stretch by stretch, oldest first: beginning, counts in the order of [`Outcome::ALL`], shadow.
+    pub series: Vec<(i64, [u64; Outcome::ALL.len()], u64)>,
+}
+
+/// A window of time that ends now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Its beginning, Unix milliseconds.
+    pub since: i64,
+    /// Its end.
+    pub until: i64,
+    /// The length of a stretch, milliseconds.
+    pub stretch: i64,
+    fineness: usize,
+}
+
+impl Window {
+    /// The window of about this length that ends at `now`: whole stretches, the last one not over yet.
+    #[must_use]
+    pub fn ending(now: UnixTime, length: Duration) -> Self {
+        let length = i64::try_from(length.min(LONGEST_WINDOW).as_millis()).unwrap_or(i64::MAX).max(1);
+        let fineness =
+            LENGTHS.iter().position(|one| one.saturating_mul(DEPTH) >= length).unwrap_or(LENGTHS.len() - 1);
+        let stretch = LENGTHS.get(fineness).copied().unwrap_or(1);
+        let count = length
+            .div_euclid(stretch)
+            .saturating_add(i64::from(length.rem_euclid(stretch) > 0))
+            .clamp(1, DEPTH);
+        let until = now.millis();
+        let last = until.saturating_sub(until.rem_euclid(stretch));
+        Self { since: last.saturating_sub(stretch.saturating_mul(count - 1)), until, stretch, fineness }
+    }
+}
+
+impl Stats {
+    pub(super) fn new(began: UnixTime) -> Self {
+        Self { routes: BTreeMap::new(), began }
+    }
+
+    /// When counting began.
+    pub(super) fn began(&self) -> UnixTime {
+        self.began
+    }
+
+    /// A request is over.
+    pub(super) fn count(&mut self, entry: &Entry) {
+        self.route(entry).count(entry);
+    }
+
+    /// An entry of an earlier process: it tells when its secret matched, and nothing is counted of it.
+    pub(super) fn recall(&mut self, entry: &Entry) {
+        if let Some(name) = entry.secret_name() {
+            let (name, received) = (Box::from(name), entry.received);
+            let used = self.route(entry).secrets.entry(name).or_default();
+            used.last = used.last.max(Some(received));
+        }
+    }
+
+    fn route(&mut self, entry: &Entry) -> &mut RouteCounts {
+        let name = entry.about.route.as_deref().unwrap_or_default();
+        if !self.routes.contains_key(name) {
+            self.routes.insert(name.into(), RouteCounts::default());
+        }
+        self.routes.entry(name.into()).or_default()
+    }
+
+    /// The numbers of a route (`None`: of everything without one) over a window.
+    pub(super) fn of(&self, route: Option<&str>, window: &Window) -> RouteNumbers {
+        let mut numbers = RouteNumbers::default();
+        let mut begin = window.since;
+        while begin <= window.until {
+            numbers.series.push((begin, [0; Outcome::ALL.len()], 0));
+            begin = begin.saturating_add(window.stretch);
+        }
+        let Some(counts) = self.routes.get(route.unwrap_or_default()) else { return numbers };
+        numbers.secrets.clone_from(&counts.secrets);
+        let (mut took, mut upstream) = ([0; STEPS], [0; STEPS]);
+        let stretches = counts.finenesses.get(window.fineness).into_iter().flatten();
+        for stretch in stretches.filter(|stretch| (window.since..=window.until).contains(&stretch.at)) {
+            for (reason, count) in &stretch.reasons {
+                let sum = numbers.reasons.entry(reason.word()).or_default();
+                *sum = sum.saturating_add(u64::from(*count));
+                numbers.requests = numbers.requests.saturating_add(u64::from(*count));
+            }
+            numbers.shadow = numbers.shadow.saturating_add(u64::from(stretch.shadow));
+            stretch.took.add_to(&mut took);
+            stretch.upstream.add_to(&mut upstream);
+            if let Some((_, outcomes, shadow)) = numbers.series.iter_mut().find(|(at, ..)| *at == stretch.at)
+            {
+                *shadow = u64::from(stretch.shadow);
+                for (to, from) in outcomes.iter_mut().zip(stretch.outcomes) {
+                    *to = u64::from(from);
+                }
+            }
+        }
+        numbers.took = (quantile(&took, 50), quantile(&took, 99));
+        numbers.upstream = (quantile(&upstream, 50), quantile(&upstream, 99));
+        numbers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_time_lies_in_its_step() {
+        for micros in (1..5000).chain([10_000, 65_535, 65_536, 1_000_000, 60_000_000, 268_435_455]) {
+            let step = step_of(micros);
+            assert!(u64::from(micros) <= end_of(step), "{micros} in step {step} up to {}", end_of(step));
+            assert!(step < 8 || u64::from(micros) * 100 >= end_of(step - 1) * 99, "{micros} in step {step}");
+        }
+    }
+
+    #[test]
+    fn a_quantile_is_found_within_a_fifth() {
+        let mut times = Times::default();
+        (1..=1000).for_each(|micros| times.count(micros * 10));
+        let mut sum = [0; STEPS];
+        times.add_to(&mut sum);
+        let (p50, p99) = (quantile(&sum, 50).unwrap(), quantile(&sum, 99).unwrap());
+        assert!((5000..6250).contains(&p50), "{p50}");
+        assert!((9900..12_400).contains(&p99), "{p99}");
+    }
+
+    #[test]
+    fn a_window_has_at_most_sixty_stretches_and_ends_now() {
+        let now = UnixTime::from_millis(1_795_251_612_345);
+        for (seconds, count) in
+            [(1, 1), (60, 6), (600, 60), (601, 11), (3600, 60), (86_400, 60), (999_999_999, 60)]
+        {
+            let window = Window::ending(now, Duration::from_secs(seconds));
+            let numbers = Stats::new(now).of(None, &window);
+            assert_eq!(numbers.series.len(), count, "{seconds}");
+            assert!(numbers.series.last().unwrap().0 <= now.millis());
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Releases and redeliveries as the admin address asks for them: one, or all of a route in the order of their reception.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+
+use crate::admin::Refused;
+use crate::admit::Reason;
+use crate::clock;
+use crate::gateway::{Gateway, NotPossible, Tried};
+use crate::journal::{Filter, Found};
+
+/// Deliveries tried by one call, and how long it goes on to the next one: whoever asks waits for the answer.
+const AT_ONCE: usize = 1000;
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// Called on a thread that may block.
+pub(super) fn release(gateway: &Arc<Gateway>, found: &Found) -> Result<Value, Refused> {
+    let route = found.entry.about.route.as_deref().unwrap_or_default();
+    let right = gateway.releasing(route).ok_or_else(under_way)?;
+    let tried = Handle::current().block_on(gateway.release(&right, found));
+    tried.map(|tried| told(found, &tried)).map_err(conflict)
+}
+
+/// Called on a thread that may block.
+pub(super) fn redeliver(gateway: &Arc<Gateway>, found: &Found) -> Result<Value, Refused> {
+    let tried = Handle::current().block_on(gateway.redeliver(found));
+    tried.map(|tried| told(found, &tried)).map_err(conflict)
+}
+
+/// One after the other. It stops where the upstream or the store cannot be reached: what comes after it would overtake what
+/// failed.
+pub(super) fn release_all(gateway: &Arc<Gateway>, filter: &Filter) -> Result<Value, Refused> {
+    let route = filter.route.as_deref().unwrap_or_default();
+    let right = gateway.releasing(route).ok_or_else(under_way)?;
+    let mut waiting = gateway.journal.oldest_first(filter, None, usize::MAX);
+    waiting.retain(|found| found.why_not_releasable().is_none());
+    // Ids of one process are in the order of reception, also within a millisecond.
+    waiting.sort_by(|a, b| (a.entry.received, &a.entry.id).cmp(&(b.entry.received, &b.entry.id)));
+    let began = clock::monotonic();
+    let (mut results, mut accepted, mut stopped) = (Vec::new(), 0_u64, None);
+    for found in waiting.iter().take(AT_ONCE) {
+        if began.elapsed() > LONGEST {
+            break;
+        }
+        match Handle::current().block_on(gateway.release(&right, found)) {
+            Ok(tried) => {
+                accepted = accepted.saturating_add(u64::from(tried.is_accepted()));
+                results.push(told(found, &tried));
+                if is_nobodys_fault(tried.reason) {
+                    stopped = Some(tried.reason.word());
+                    break;
+                }
+            }
+            Err(NotPossible(why)) => results.push(json!({
+                "delivery": found.entry.id,
+                "id": null,
+                "result": "not_possible",
+                "status": null,
+                "accepted": false,
+                "why": why,
+            })),
+        }
+    }
+    let left = waiting.len().saturating_sub(results.len());
+    Ok(json!({ "results": results, "accepted": accepted, "left": left, "stopped": stopped }))
+}
+
+/// Whether the delivery is good and only could not be served now.
+fn is_nobodys_fault(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::UpstreamUnreachable
+            | Reason::UpstreamFailed
+            | Reason::UpstreamTimeout
+            | Reason::StoreUnavailable
+            | Reason::KeysUnavailable
+            | Reason::InFlight
+    )
+}
+
+fn told(found: &Found, tried: &Tried) -> Value {
+    json!({
+        "delivery": found.entry.id,
+        "id": tried.id,
+        "result": tried.reason.word(),
+        "status": tried.status,
+        "accepted": tried.is_accepted(),
+        "why": tried.why,
+    })
+}
+
+fn conflict(NotPossible(why): NotPossible) -> Refused {
+    Refused(409, why)
+}
+
+fn under_way() -> Refused {
+    Refused(409, "a release is under way on this route; wait for its end".to_owned())
+}
