@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Admin;
 use super::guard::{cross_site, is_loopback_name};
+use super::page::{self, File};
 use crate::metrics::Format;
 
 /// An answer, complete.
@@ -25,6 +26,7 @@ pub(super) const DESCRIPTION: &str = include_str!("openapi.json");
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
+    Page(&'static File),
     Health,
     Readiness,
     Metrics,
@@ -65,6 +67,7 @@ impl Place {
             "/api/stats" => Self::Stats,
             "/api/dedupe" => Self::Dedupe,
             "/api/dedupe/forget" => Self::Forget,
+            _ if path == "/" || path.starts_with("/page/") => Self::Page(page::find(path)?),
             _ => return Self::of_delivery(path.strip_prefix("/api/deliveries/")?),
         })
     }
@@ -90,9 +93,9 @@ impl Place {
         )
     }
 
-    /// Probes have no token; what they learn is one word.
-    fn is_probe(&self) -> bool {
-        matches!(self, Self::Health | Self::Readiness)
+    /// Probes have no token, what they learn is one word; and the page's files are the same everywhere.
+    fn is_open(&self) -> bool {
+        matches!(self, Self::Health | Self::Readiness | Self::Page(_))
     }
 
     fn allow(&self) -> &'static str {
@@ -145,7 +148,7 @@ impl Admin {
         }
         let place = Place::at(target.split('?').next().unwrap_or_default());
         let known = self.token.as_ref().is_none_or(|token| token.presented(headers));
-        if !known && !place.as_ref().is_some_and(Place::is_probe) {
+        if !known && !place.as_ref().is_some_and(Place::is_open) {
             return Err(refusal(401, "A bearer token is needed").with(header::WWW_AUTHENTICATE, "Bearer"));
         }
         let Some(place) = place else { return Err(refusal(404, "Not found")) };
@@ -160,6 +163,7 @@ impl Admin {
 
     fn plain(&self, place: &Place, known: bool, headers: &HeaderMap) -> AdminAnswer {
         match place {
+            Place::Page(file) => file.answer(headers),
             Place::Health => json_answer(200, &json!({ "status": "alive" })),
             Place::Readiness => self.readiness(known),
             Place::Metrics => self.scrape(headers),
@@ -207,8 +211,12 @@ impl AdminAnswer {
         refusal(500, "Internal error")
     }
 
-    pub(super) fn with(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.headers.push((name, HeaderValue::from_static(value)));
+    pub(super) fn with(self, name: HeaderName, value: &'static str) -> Self {
+        self.with_value(name, HeaderValue::from_static(value))
+    }
+
+    pub(super) fn with_value(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
         self
     }
 }

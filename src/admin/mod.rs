@@ -1,10 +1,11 @@
-//! The admin address: health, readiness, metrics, and what the running configuration is. No answer of it
-//! contains a secret: it is given none but the token, and of that only the digest is kept. What a first contact brought
+//! The admin address: the operator's page, health, readiness, metrics, the journal, and what the running configuration is.
+//! No answer of it contains a secret: it is given none but the token, and of that only the digest is kept. What a first contact brought
 //! is shown because nobody but the operator can make it one.
 
 mod answer;
 mod deliveries;
 mod guard;
+mod page;
 mod query;
 mod service;
 

@@ -189,7 +189,10 @@ async fn write(session: &mut ServerSession, answer: AdminAnswer) -> pingora::Res
     for (name, value) in answer.headers {
         head.append_header(name, value)?;
     }
-    head.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
+    // The length of a 304 would be that of what is not sent (RFC 9110, section 8.6).
+    if answer.status != 304 {
+        head.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
+    }
     session.write_response_header(Box::new(head)).await?;
     // Pingora keeps the body of an answer to a HEAD to itself.
     session.write_response_body(answer.body, true).await

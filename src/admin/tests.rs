@@ -133,7 +133,7 @@ fn a_reload_tells_what_came_of_it() {
 #[test]
 fn other_addresses_and_methods_are_refused_with_the_right_status() {
     let (admin, gateway) = open(Gateway::default());
-    for target in ["/", "/api", "/api/", "/api/routes/", "/METRICS", "/healthz/..", ""] {
+    for target in ["/page", "/page/none.js", "/api", "/api/", "/api/routes/", "/METRICS", "/healthz/..", ""] {
         assert_eq!(get(&admin, target).status, 404, "{target}");
     }
     for (method, target, allow) in [
