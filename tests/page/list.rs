@@ -39,7 +39,7 @@ fn filters_narrow_the_list_and_stand_in_the_address() {
         ("filter-route", "-", 1),
         ("filter-outcome", "refused", 3),
         ("filter-reason", "timestamp_too_old", 1),
-        ("filter-type", "order.*", 3),
+        ("filter-type", "order.*", 4),
         ("filter-event", "evt-1", 2),
         ("filter", "ENV", 1),
     ] {

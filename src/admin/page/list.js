@@ -79,6 +79,11 @@ export class List {
     addEventListener("scroll", () => {
       if (scrollY < 80 && this.waiting.length && !this.paused && this.element.isConnected) this.show();
     }, { passive: true });
+    // A page that the browser keeps for its back button must not keep a connection: it has six for a gateway.
+    addEventListener("pagehide", () => this.loading?.abort());
+    addEventListener("pageshow", (event) => {
+      if (event.persisted && this.loading) this.load();
+    });
     this.state("connecting");
   }
 
