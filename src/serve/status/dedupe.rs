@@ -25,7 +25,7 @@ pub(super) fn look(gateway: &Gateway, question: &DedupeQuestion) -> Result<Value
         "key": hex::encode(key.0),
         "state": state,
         "attempt": known.map(|known| known.attempt),
-        "until": known.map(|known| known.until.millis()),
+        "until": known.map(|known| clock::time_of_day(known.until).millis()),
         "answer_kept": known.is_some_and(|known| known.answered),
     }))
 }
