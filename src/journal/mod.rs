@@ -34,7 +34,7 @@ pub use self::entry::{
     About, Again, DedupeVerdict, Entry, Kept, KeptPlace, Origin, Outcome, Timeline, cut, short,
 };
 pub use self::filter::Filter;
-pub use self::recorded::{Recorded, RecordedRequest, recorded};
+pub use self::recorded::{Recorded, RecordedRequest, recorded, recorded_lines};
 pub use self::retry::{Retries, after as retries_after};
 pub use self::show::{Found, cursor, from_cursor};
 use self::stats::Stats;

@@ -1,11 +1,12 @@
 //! A journal read from outside of a gateway: its folder, or the JSON lines that the admin API exports.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::Deserialize;
 
@@ -28,8 +29,12 @@ pub struct Recorded {
     pub reason: Reason,
     /// Whether that was in shadow mode.
     pub shadow: bool,
+    /// Whether it came out of the journal itself: a release or a redelivery, which no sender sent.
+    pub again: bool,
     /// Its method.
     pub method: Option<Method>,
+    /// The path without its query, cut where it is long.
+    pub path: Option<String>,
     /// The request, where it was kept.
     pub request: Option<RecordedRequest>,
 }
@@ -37,8 +42,12 @@ pub struct Recorded {
 /// A request as it was received.
 #[derive(Clone, Debug)]
 pub struct RecordedRequest {
-    /// Scheme and host.
+    /// Scheme and host, as the sender signed them then where it signs its URL.
     pub origin: String,
+    /// The host asked for, by which routes are found.
+    pub host: String,
+    /// Whether the sender spoke TLS, as far as is known.
+    pub https: bool,
     /// Path and query.
     pub target: String,
     /// The headers.
@@ -58,13 +67,21 @@ pub fn recorded(path: &Path, mut take: impl FnMut(Recorded)) -> Result<(), Strin
     if path.is_dir() {
         return disk::read(path, |entry, kept| take(of_entry(&entry, kept.as_ref())));
     }
-    let cannot = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
-    for (index, line) in BufReader::new(File::open(path).map_err(cannot)?).lines().enumerate() {
-        let line = line.map_err(cannot)?;
+    let file = File::open(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    recorded_lines(BufReader::new(file), &path.display().to_string(), take)
+}
+
+/// The same of an export that is read from somewhere else; `name` says from where.
+///
+/// # Errors
+/// As [`recorded`].
+pub fn recorded_lines(lines: impl BufRead, name: &str, mut take: impl FnMut(Recorded)) -> Result<(), String> {
+    for (index, line) in lines.lines().enumerate() {
+        let line = line.map_err(|error| format!("cannot read {name}: {error}"))?;
         if line.trim().is_empty() {
             continue;
         }
-        let place = || format!("{}:{}", path.display(), index.saturating_add(1));
+        let place = || format!("{name}:{}", index.saturating_add(1));
         let exported: Exported = serde_json::from_str(&line)
             .map_err(|error| format!("{}: this is no line of `/api/deliveries/export`: {error}", place()))?;
         take(of_export(exported).map_err(|why| format!("{}: {why}", place()))?);
@@ -79,9 +96,13 @@ fn of_entry(entry: &Entry, kept: Option<&Kept>) -> Recorded {
         route: entry.about.route.as_deref().map(str::to_owned),
         reason: entry.told(),
         shadow: entry.shadow.is_some(),
+        again: entry.origin.is_some(),
         method: entry.method.clone(),
+        path: entry.path.as_deref().map(str::to_owned),
         request: kept.map(|kept| RecordedRequest {
             origin: kept.origin(),
+            host: kept.host.to_string(),
+            https: kept.https,
             target: kept.target.to_string(),
             headers: header_map(kept),
             body: kept.body.to_vec(),
@@ -98,7 +119,9 @@ struct Exported {
     route: Option<String>,
     reason: String,
     shadow: bool,
+    origin: Option<serde::de::IgnoredAny>,
     method: Option<String>,
+    path: Option<String>,
     request: Option<ExportedRequest>,
 }
 
@@ -117,20 +140,30 @@ fn of_export(exported: Exported) -> Result<Recorded, String> {
         None => None,
         Some(request) => {
             let mut headers = HeaderMap::new();
+            let mut whole = request.redacted.is_empty();
             for (name, value) in &request.headers {
+                // Bytes that were no UTF-8 are not there any more.
+                whole &= !value.contains(char::REPLACEMENT_CHARACTER);
                 let name = HeaderName::from_bytes(name.as_bytes());
-                if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
-                    headers.append(name, value);
+                match (name, HeaderValue::from_bytes(value.as_bytes())) {
+                    (Ok(name), Ok(value)) => {
+                        headers.append(name, value);
+                    }
+                    _ => whole = false,
                 }
             }
+            let (scheme, authority) = request.origin.split_once("://").unwrap_or_default();
+            let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or(authority);
             Some(RecordedRequest {
+                host: host.to_owned(),
+                https: scheme == "https",
                 origin: request.origin,
                 target: request.target,
                 headers,
                 body: STANDARD
                     .decode(&request.body_base64)
                     .map_err(|_| "`body_base64` is no base64".to_owned())?,
-                redacted: !request.redacted.is_empty(),
+                redacted: !whole,
             })
         }
     };
@@ -140,6 +173,8 @@ fn of_export(exported: Exported) -> Result<Recorded, String> {
         route: exported.route,
         reason: reason.ok_or_else(|| format!("`{}` is no reason", exported.reason))?,
         shadow: exported.shadow,
+        again: exported.origin.is_some(),
+        path: exported.path,
         method: exported.method.and_then(|method| Method::from_bytes(method.as_bytes()).ok()),
         request,
     })
