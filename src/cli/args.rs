@@ -8,6 +8,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Reference;
 
+mod journal;
+
+pub(super) use journal::{
+    AdminArguments, DeliveriesArguments, RedeliverArguments, ReleaseArguments, StatsArguments,
+};
+
 /// Everything that can be written after `sealpost`.
 #[derive(Debug, Parser)]
 #[command(name = "sealpost", version, arg_required_else_help = true, max_term_width = 100)]
@@ -45,6 +51,14 @@ pub enum Command {
     Send(SendArguments),
     /// Tell whether a captured delivery verifies, exactly why, and which mistake is likely
     Explain(ExplainArguments),
+    /// List what a running gateway decided, follow it, or tell all about one delivery
+    Deliveries(DeliveriesArguments),
+    /// Forward refused deliveries once what was wrong is mended
+    Release(ReleaseArguments),
+    /// Send a verified delivery to the upstream once more
+    Redeliver(RedeliverArguments),
+    /// Show a running gateway's numbers: rates, refusals, times, secrets
+    Stats(StatsArguments),
     /// Print the JSON Schema of gateway.yaml
     #[command(after_help = "\
 In an editor with a YAML language server:

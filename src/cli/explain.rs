@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
 
 use crate::catalog::Provider;
 use crate::explain::{Explanation, Question, Sender, explain};
@@ -12,6 +13,7 @@ use crate::verify::{Head, verify};
 use super::args::ExplainArguments;
 use super::known::{self, Known, KnownRoute};
 use super::output::{Failure, Outcome, Paint, complain, print, print_json};
+use super::plain::plain;
 use super::signing::{origin_of, read_body, target_of, time};
 
 /// Prints the explanation.
@@ -50,7 +52,8 @@ pub(super) fn execute(arguments: &ExplainArguments) -> Outcome {
     if arguments.json {
         print_json(&explanation)?;
     } else {
-        print(&show(&explanation, Paint::stdout()))?;
+        let told = serde_json::to_value(&explanation).map_err(|error| Failure::Failed(error.to_string()))?;
+        print(&show(&told, Paint::stdout()))?;
     }
     if explanation.verified { Ok(()) } else { Err(Failure::No) }
 }
@@ -136,31 +139,35 @@ fn is_request_line(line: &str) -> bool {
     line.split(' ').count() == 3 && line.contains(" HTTP/")
 }
 
-fn show(explanation: &Explanation, paint: Paint) -> String {
-    let verdict = if explanation.verified { paint.good("verified") } else { paint.bad("not verified") };
-    let mut out = match explanation.verified {
-        true => format!("{verdict}: {}\n", explanation.detail),
-        false => format!("{verdict}: {} ({})\n", explanation.reason, explanation.detail),
+/// An explanation, as the admin API tells it too, for people.
+pub(super) fn show(explanation: &Value, paint: Paint) -> String {
+    let text = |value: &Value, key: &str| plain(value[key].as_str().unwrap_or_default());
+    let list = |key: &str| explanation[key].as_array().map(Vec::as_slice).unwrap_or_default();
+    let detail = text(explanation, "detail");
+    let mut out = match explanation["verified"].as_bool() {
+        Some(true) => format!("{}: {detail}\n", paint.good("verified")),
+        _ => format!("{}: {} ({detail})\n", paint.bad("not verified"), text(explanation, "reason")),
     };
     out.push('\n');
-    for fact in &explanation.facts {
-        out.push_str(&format!("  {}  {}\n", paint.faint(&format!("{:<9}", fact.about)), fact.text));
+    for fact in list("facts") {
+        let about = format!("{:<9}", text(fact, "about"));
+        out.push_str(&format!("  {}  {}\n", paint.faint(&about), text(fact, "text")));
     }
-    if explanation.likely.is_empty() {
+    let likely = list("likely");
+    if likely.is_empty() {
         return out;
     }
-    let proven = explanation.likely.iter().any(|mistake| mistake.proven);
-    let heading = match (proven, explanation.together) {
+    let proven = likely.iter().any(|mistake| mistake["proven"] == true);
+    let heading = match (proven, explanation["together"] == true) {
         (true, true) => "These mistakes together explain it; with them undone it verifies:",
-        (true, false) if explanation.likely.len() > 1 => {
-            "Any of these mistakes explains it; with it undone it verifies:"
-        }
+        (true, false) if likely.len() > 1 => "Any of these mistakes explains it; with it undone it verifies:",
         (true, false) => "This mistake explains it; with it undone it verifies:",
         (false, _) => "Nothing that was tried makes it verify. What stands out:",
     };
     out.push_str(&format!("\n{}\n", paint.strong(heading)));
-    for mistake in &explanation.likely {
-        out.push_str(&format!("  {}  {}\n", paint.caution(mistake.mistake), mistake.advice));
+    for mistake in likely {
+        let (word, advice) = (text(mistake, "mistake"), text(mistake, "advice"));
+        out.push_str(&format!("  {}  {advice}\n", paint.caution(&word)));
     }
     out
 }

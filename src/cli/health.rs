@@ -21,7 +21,7 @@ const LONGEST: u64 = 64 * 1024;
 pub(super) fn execute(arguments: &HealthArguments) -> Outcome {
     let base = match &arguments.admin {
         Some(base) => base.clone(),
-        None => format!("http://{}", reachable(address(&arguments.file)?)),
+        None => admin_of(&arguments.file)?,
     };
     let (path, good) = if arguments.live { ("/healthz", "alive") } else { ("/readyz", "ready") };
     let url = format!("{base}{path}");
@@ -39,6 +39,11 @@ pub(super) fn execute(arguments: &HealthArguments) -> Outcome {
     let reasons: Vec<_> = reasons.filter_map(Value::as_str).collect();
     let why = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
     Err(Failure::Failed(format!("{word}{why}").escape_debug().to_string()))
+}
+
+/// Where the admin address that the file names is asked.
+pub(super) fn admin_of(file: &Path) -> Result<String, Failure> {
+    Ok(format!("http://{}", reachable(address(file)?)))
 }
 
 /// The admin address that the file names. Nothing else of it is read: a mistake somewhere in a file that is not in force

@@ -167,7 +167,8 @@ fn tolerance(node: &Node) -> Option<Option<Tolerance>> {
     Some(Some(Tolerance { past, future: part("future").unwrap_or(past) }))
 }
 
-fn reference(node: &Node) -> Option<Reference> {
+/// The reference that a node of the file holds, in either of its forms.
+pub(super) fn reference(node: &Node) -> Option<Reference> {
     if let Some(text) = node.as_text() {
         return text.parse().ok();
     }

@@ -5,10 +5,13 @@ mod check;
 mod completions;
 mod demo;
 mod explain;
+mod grid;
 mod health;
+mod journal;
 mod known;
 mod man;
 mod output;
+mod plain;
 mod problems;
 mod providers;
 mod run;
@@ -49,6 +52,10 @@ fn execute(command: &Command) -> Outcome {
         Command::Sign(arguments) => sign::execute(arguments),
         Command::Send(arguments) => send::execute(arguments),
         Command::Explain(arguments) => explain::execute(arguments),
+        Command::Deliveries(arguments) => journal::deliveries(arguments),
+        Command::Release(arguments) => journal::release(arguments),
+        Command::Redeliver(arguments) => journal::redeliver(arguments),
+        Command::Stats(arguments) => journal::stats(arguments),
         Command::Schema => schema::execute(),
         Command::Health(arguments) => health::execute(arguments),
         Command::Completions(arguments) => completions::execute(arguments),

@@ -53,9 +53,46 @@ pub(super) fn admin(text: &str) -> Result<String, String> {
     }
 }
 
+/// A point in time as the admin API takes it: a duration before now, or Unix milliseconds. RFC 3339 and Unix seconds are
+/// read as well.
+///
+/// # Errors
+/// What is wrong with the text.
+pub(super) fn moment(text: &str) -> Result<String, String> {
+    if crate::yaml::duration(text).is_ok() {
+        return Ok(text.to_owned());
+    }
+    if let Ok(number) = text.parse::<i64>() {
+        // Seconds have ten digits until the year 2286, milliseconds thirteen since 2001.
+        let millis = if text.len() >= 12 { Some(number) } else { number.checked_mul(1000) };
+        return millis.map(|millis| millis.to_string()).ok_or_else(|| "that time is too far away".to_owned());
+    }
+    let time = chrono::DateTime::parse_from_rfc3339(text);
+    time.map(|time| time.timestamp_millis().to_string()).map_err(|_| {
+        "write a duration such as 15m, a time such as 2026-11-21T02:00:00Z, or Unix seconds".to_owned()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_long_ago_or_a_time_with_its_zone() {
+        for (text, told) in [
+            ("15m", "15m"),
+            ("1795251600", "1795251600000"),
+            ("1795251600123", "1795251600123"),
+            ("2026-11-21T03:00:00+01:00", "1795226400000"),
+            ("2026-11-21T02:00:00.5Z", "1795226400500"),
+        ] {
+            assert_eq!(moment(text).as_deref(), Ok(told), "{text}");
+        }
+        for wrong in ["", "yesterday", "2026-11-21", "2026-11-21T02:00:00", "15"] {
+            let seconds = wrong.parse::<i64>().is_ok();
+            assert_eq!(moment(wrong).is_ok(), seconds, "{wrong:?} has no unit or zone");
+        }
+    }
 
     #[test]
     fn an_admin_address_has_a_host_and_a_port() {

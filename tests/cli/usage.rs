@@ -32,10 +32,29 @@ fn a_wrong_command_line_is_2_and_help_is_0() {
         ("--help", 0),
         ("explain --help", 0),
         ("--version", 0),
+        ("release", 2),
+        ("release ID --route shop", 2),
+        ("deliveries ID --follow", 2),
+        ("deliveries --event x --limit 0", 2),
+        ("deliveries --admin nowhere", 2),
+        ("stats --window 2d --admin", 2),
     ] {
         assert_eq!(folder.run(line).code, Some(code), "{line}");
     }
-    for command in ["run", "check", "providers", "sign", "send", "explain", "demo", "schema"] {
+    for command in [
+        "run",
+        "check",
+        "providers",
+        "sign",
+        "send",
+        "explain",
+        "demo",
+        "schema",
+        "deliveries",
+        "release",
+        "redeliver",
+        "stats",
+    ] {
         assert!(folder.run("--help").out.contains(&format!("  {command} ")), "{command}");
     }
 }

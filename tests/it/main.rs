@@ -33,6 +33,7 @@ mod rotation;
 mod seeds;
 mod shadow;
 mod shutdown;
+mod terminal;
 mod timing;
 mod tls;
 mod tracing;

@@ -1,0 +1,242 @@
+//! `sealpost release` and `sealpost redeliver`: deliveries that go to the upstream without their sender.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use super::ask::{Admin, Parameter, place};
+use crate::cli::args::{RedeliverArguments, ReleaseArguments};
+use crate::cli::grid::{Grid, room, whole};
+use crate::cli::output::{Failure, Outcome, Paint, complain, print, print_json};
+use crate::cli::plain::plain;
+use crate::yaml;
+
+/// `sealpost release`
+pub(in crate::cli) fn release(arguments: &ReleaseArguments) -> Outcome {
+    let admin = Admin::find(&arguments.admin)?;
+    let released = match &arguments.route {
+        Some(route) => by_route(&admin, route, arguments)?,
+        None => by_id(&admin, &arguments.ids)?,
+    };
+    tell(&released, arguments.admin.json)
+}
+
+/// `sealpost redeliver`
+pub(in crate::cli) fn redeliver(arguments: &RedeliverArguments) -> Outcome {
+    let admin = Admin::find(&arguments.admin)?;
+    let (status, answer) = admin.post(&format!("{}/redeliver", place(&arguments.id)), &[])?;
+    let result = match status {
+        200 => answer,
+        409 => not_possible(&arguments.id, &answer),
+        _ => return Err(admin.refused(status, &answer)),
+    };
+    tell(&Released { results: vec![result], ..Released::default() }, arguments.admin.json)
+}
+
+/// What came of all of them.
+#[derive(Default)]
+struct Released {
+    results: Vec<Value>,
+    /// Not tried.
+    left: u64,
+    /// At what it stopped.
+    stopped: Option<String>,
+}
+
+/// What does not depend on the delivery: what comes later would overtake.
+const NOBODYS_FAULT: [&str; 6] = [
+    "upstream_unreachable",
+    "upstream_failed",
+    "upstream_timeout",
+    "store_unavailable",
+    "keys_unavailable",
+    "in_flight",
+];
+
+/// One after the other in the order of their reception, whatever the order of the words.
+fn by_id(admin: &Admin, ids: &[String]) -> Result<Released, Failure> {
+    let mut named: Vec<(i64, String, Option<String>)> = Vec::new();
+    for id in ids.iter().collect::<HashSet<_>>() {
+        let (status, delivery) = admin.try_get(&place(id))?;
+        match status {
+            200 => named.push((
+                delivery["time"].as_i64().unwrap_or_default(),
+                id.clone(),
+                delivery["route"].as_str().map(str::to_owned),
+            )),
+            404 => {
+                return Err(Failure::Failed(format!(
+                    "the journal holds no delivery {}; nothing was released",
+                    plain(id)
+                )));
+            }
+            _ => return Err(admin.refused(status, &delivery)),
+        }
+    }
+    named.sort();
+    let mut released = Released::default();
+    let mut stopped: HashSet<Option<String>> = HashSet::new();
+    for (_, id, route) in named {
+        if stopped.contains(&route) {
+            released.left = released.left.saturating_add(1);
+            continue;
+        }
+        let (status, answer) = admin.post(&format!("{}/release", place(&id)), &[])?;
+        let result = match status {
+            200 => answer,
+            409 => not_possible(&id, &answer),
+            _ => return Err(admin.refused(status, &answer)),
+        };
+        let word = result["result"].as_str().unwrap_or_default();
+        if NOBODYS_FAULT.contains(&word) {
+            released.stopped.get_or_insert(word.to_owned());
+            stopped.insert(route);
+        }
+        released.results.push(result);
+    }
+    Ok(released)
+}
+
+/// Call after call, until nothing is left that was not tried.
+fn by_route(admin: &Admin, route: &str, arguments: &ReleaseArguments) -> Result<Released, Failure> {
+    let mut since = arguments.since.clone();
+    let mut released = Released::default();
+    let mut tried: HashSet<String> = HashSet::new();
+    loop {
+        let query: Vec<Parameter> = [
+            ("route", Some(route.to_owned())),
+            ("reason", arguments.reason.clone()),
+            ("since", since.clone()),
+            ("until", arguments.until.clone()),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect();
+        let (status, mut answer) = admin.post("/api/release", &query)?;
+        if status != 200 {
+            return Err(admin.refused(status, &answer));
+        }
+        let results = match answer["results"].take() {
+            Value::Array(results) => results,
+            _ => Vec::new(),
+        };
+        let id = |result: &Value| result["delivery"].as_str().unwrap_or_default().to_owned();
+        let last = results.last().map(id);
+        let before = released.results.len();
+        released.results.extend(results.into_iter().filter(|result| tried.insert(id(result))));
+        let progress = released.results.len() > before;
+        released.left = answer["left"].as_u64().unwrap_or_default();
+        released.stopped = answer["stopped"].as_str().map(str::to_owned);
+        let Some(last) = last.filter(|_| released.left > 0 && released.stopped.is_none() && progress) else {
+            if released.results.is_empty() {
+                nothing_there(admin, route, &query)?;
+            }
+            return Ok(released);
+        };
+        complain(&format!(
+            "sealpost: {} released or tried, {} left\n",
+            released.results.len(),
+            released.left
+        ));
+        // What stays refused would be tried again and again before what comes after it.
+        let delivery = admin.get(&place(&last), &[])?;
+        since = delivery["time"].as_i64().map(|time| time.to_string());
+    }
+}
+
+/// Says why nothing was found where something may have been expected.
+fn nothing_there(admin: &Admin, route: &str, query: &[Parameter]) -> Outcome {
+    let mut query = query.to_vec();
+    query.push(("outcome", "refused,failed,declined".to_owned()));
+    query.push(("limit", "1".to_owned()));
+    let found = admin.get("/api/deliveries", &query)?;
+    if let Some(id) = found["deliveries"].get(0).and_then(|newest| newest["id"].as_str()) {
+        let why = admin.get(&place(id), &[])?["why_not_releasable"].as_str().map(plain);
+        if let Some(why) = why {
+            complain(&format!("sealpost: the newest that matches is {}: {why}\n", plain(id)));
+        }
+        return Ok(());
+    }
+    let routes = admin.get("/api/routes", &[])?;
+    let names: Vec<&str> =
+        routes.as_array().into_iter().flatten().filter_map(|route| route["name"].as_str()).collect();
+    if !names.contains(&route) {
+        let meant = yaml::closest(route, names.iter().copied());
+        let meant = meant.map_or_else(String::new, |name| format!("; did you mean `{}`?", plain(name)));
+        return Err(Failure::Usage(format!("no route is called `{}`{meant}", plain(route))));
+    }
+    Ok(())
+}
+
+fn not_possible(id: &str, answer: &Value) -> Value {
+    json!({
+        "delivery": id,
+        "id": null,
+        "result": "not_possible",
+        "status": null,
+        "accepted": false,
+        "why": answer["error"],
+    })
+}
+
+fn tell(released: &Released, json: bool) -> Outcome {
+    let Released { results, left, stopped } = released;
+    let accepted = results.iter().filter(|result| result["accepted"] == true).count();
+    if json {
+        print_json(&json!({ "results": results, "accepted": accepted, "left": left, "stopped": stopped }))?;
+    } else {
+        print(&shown(released, accepted))?;
+    }
+    if accepted == results.len() && *left == 0 { Ok(()) } else { Err(Failure::No) }
+}
+
+fn shown(released: &Released, accepted: usize) -> String {
+    let paint = Paint::stdout();
+    let text = |value: &Value| match value {
+        Value::String(text) => plain(text),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    };
+    let rows: Vec<Vec<String>> = released
+        .results
+        .iter()
+        .map(|result| ["delivery", "result", "status", "id", "why"].map(|key| text(&result[key])).into())
+        .collect();
+    let columns =
+        vec![whole("DELIVERY"), whole("RESULT"), whole("STATUS"), whole("NEW ID").goes(1), whole("WHY")];
+    // The reason is what it is about: it may take a second line.
+    let grid = Grid::new(columns, &rows, room().map(|room| room.max(60)));
+    let mut out = String::new();
+    if !rows.is_empty() {
+        out.push_str(&grid.heading(paint));
+    }
+    for (result, row) in released.results.iter().zip(&rows) {
+        let good = result["accepted"] == true;
+        let colour = |column: usize, cell: &str| match (column, good) {
+            (1, true) => paint.good(cell),
+            (1, false) => paint.bad(cell),
+            _ => cell.to_owned(),
+        };
+        out.push_str(&grid.line(row, colour));
+    }
+    let total = released.results.len();
+    let told = match (total, total.saturating_sub(accepted)) {
+        (0, _) => "nothing to release".to_owned(),
+        (_, 0) => paint.good(&format!("{accepted} accepted")),
+        (_, not) => format!("{accepted} accepted, {}", paint.bad(&format!("{not} not"))),
+    };
+    let gap = if total == 0 { "" } else { "\n" };
+    out.push_str(&format!("{gap}{told}\n"));
+    if released.left > 0 {
+        let why = match &released.stopped {
+            Some(word) => format!(
+                " because of {}: what comes later would overtake. Release again once that is mended",
+                plain(word)
+            ),
+            None => "; release again".to_owned(),
+        };
+        out.push_str(&paint.caution(&format!("{} not tried{why}", released.left)));
+        out.push('\n');
+    }
+    out
+}
