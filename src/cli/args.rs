@@ -161,12 +161,25 @@ pub struct DemoArguments {
 Examples:
   sealpost check
   sealpost check deploy/gateway.yaml --json
+  sealpost check new.yaml --against 127.0.0.1:9090     which recorded deliveries it would decide otherwise
 
-Secrets are read as `run` would read them, so run it where they are. Exit 1 if there are problems.")]
+Secrets are read as `run` would read them, so run it where they are. Exit 1 if there are problems.
+
+--against takes a journal's folder (`journal.path`, of a gateway that does not run), a file written by
+`sealpost deliveries --export`, or the admin address of a running gateway. Each delivery is judged as of the time when it
+was received, by its kept headers and body; nothing is sent or fetched. What cannot be judged is counted with the reason and
+never taken for unchanged. Whether an event had been seen before is not judged. Exit 0 if nothing would be decided otherwise,
+1 if something would.")]
 pub struct CheckArguments {
     /// The configuration
     #[arg(value_name = "FILE", default_value = "gateway.yaml")]
     pub file: PathBuf,
+    /// Tell which deliveries of this journal the file would decide otherwise: a folder, an export or an admin address
+    #[arg(long, value_name = "JOURNAL")]
+    pub against: Option<String>,
+    /// The token of that admin address: env:NAME or file:PATH [default: the one that the file names]
+    #[arg(long, value_name = "REF", requires = "against")]
+    pub token: Option<Reference>,
     /// One JSON object for programs
     #[arg(long)]
     pub json: bool,

@@ -12,7 +12,7 @@ use crate::yaml::{Problem, show_duration, show_size};
 
 use super::args::CheckArguments;
 use super::output::{Failure, Outcome, Paint, Table, complain, print, print_json};
-use super::{known, problems};
+use super::{against, known, problems};
 
 /// Checks and prints.
 pub(super) fn execute(arguments: &CheckArguments) -> Outcome {
@@ -20,6 +20,7 @@ pub(super) fn execute(arguments: &CheckArguments) -> Outcome {
     let text = known::read_text(&arguments.file)?;
     let folder = arguments.file.parent().unwrap_or(Path::new(""));
     match config::load(&text, &Environment::new(folder)) {
+        Ok(config) if arguments.against.is_some() => against::execute(&config, arguments),
         Ok(mut config) => {
             config.warnings.extend(config.warnings_at(clock::now()));
             match arguments.json {

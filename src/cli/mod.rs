@@ -1,5 +1,6 @@
 //! The command line: reads what is asked for, does it, and says how it ended.
 
+mod against;
 mod args;
 mod check;
 mod completions;

@@ -1,4 +1,4 @@
-//! The gateway's deliveries in the terminal: the commands over its admin address.
+//! The gateway's deliveries in the terminal: the commands over its admin address, and `check --against` over what it took down.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::journal::{count, keeping, newest};
 use crate::support::client::Request;
 use crate::support::gateway::{Gateway, Setup, route};
-use crate::support::sender::{event, hmac_hex, plain};
+use crate::support::sender::{event, hmac_hex, now, plain, timed};
 use crate::support::upstream::{Upstream, status};
 use crate::support::{DEADLINE, eventually};
 
@@ -381,4 +381,102 @@ fn what_keeps_a_command_from_its_answer_says_what_to_do() {
     usage.args(["deliveries", "--since", "yesterday"]);
     let (code, _, err) = told(usage.output().unwrap());
     assert_eq!((code, err.contains("2026-11-21T02:00:00Z")), (Some(2), true), "{err}");
+}
+
+#[test]
+fn a_new_file_is_held_against_what_was_recorded() {
+    let upstream = Upstream::start();
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("journal");
+    let keep = "journal: { bodies: all }";
+    let mut gateway = Setup::new()
+        .top(format!("journal: {{ path: \"{}\" }}", journal.display()))
+        .route(route("shop", "/shop", "webhook-signature", upstream.url(), &[keep]))
+        .route(route("bella", "/bella", "bella-baxter", upstream.url(), &[keep]))
+        .route(route("quiet", "/quiet", "webhook-signature", upstream.url(), &[]))
+        .start();
+    let kind = |id: &str, kind: &str| format!("{{\"id\":\"{id}\",\"type\":\"{kind}\"}}");
+    for request in [
+        plain("/shop", kind("evt-1", "order.paid")),
+        plain("/shop", kind("evt-1", "order.paid")),
+        plain("/shop", kind("evt-2", "order.seen")),
+        wrong("/shop", kind("evt-3", "order.paid")),
+        timed("/bella", event("evt-4"), now() - 200),
+        timed("/bella", event("evt-5"), now()),
+        plain("/quiet", event("evt-6")),
+        plain("/nowhere", "{}"),
+    ] {
+        gateway.send(&request);
+    }
+    let all = count(&gateway, "", 8);
+    let id = |event: &str| {
+        let found = all.iter().rfind(|one| one["event_id"] == event).unwrap();
+        found["id"].as_str().unwrap().to_owned()
+    };
+    let file = gateway.folder.path().join("new.yaml");
+    let secret = "secrets: [\"env:TEST_SECRET\", { env: OTHER, name: other }]";
+    let yaml = [
+        "listen: [{ address: \"127.0.0.1:0\" }]\nroutes:\n".to_owned(),
+        route("shop", "/shop", "webhook-signature", upstream.url(), &[secret, "events: [order.paid]"]),
+        route("bella", "/bella", "bella-baxter", upstream.url(), &["tolerance: 60s"]),
+        route("quiet", "/quiet", "webhook-signature", upstream.url(), &[]),
+    ];
+    std::fs::write(&file, yaml.concat()).unwrap();
+    let place = std::sync::Arc::clone(&gateway.folder);
+    let check = |file: &str, against: &str, json: bool| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sealpost"));
+        command.args(["check", file, "--against", against]).args(json.then_some("--json"));
+        command.env("TEST_SECRET", crate::support::sender::SECRET).env("OTHER", "another-secret-altogether");
+        told(command.current_dir(place.path()).output().unwrap())
+    };
+    let (code, exported, err) = run(&gateway, &["deliveries", "--export"]);
+    assert_eq!((code, exported.lines().count()), (Some(0), 8), "{err}");
+    let export = gateway.folder.path().join("recorded.jsonl");
+    std::fs::write(&export, exported).unwrap();
+    let running = check("new.yaml", &gateway.admin().to_string(), true);
+    let (code, _, err) = check("new.yaml", journal.to_str().unwrap(), true);
+    assert_eq!((code, err.contains("in use by a running gateway")), (Some(1), true), "{err}");
+    gateway.signal("TERM");
+    assert!(gateway.ended().success());
+
+    let mut expected = [
+        (id("evt-2"), "forwarded", "filtered"),
+        (id("evt-3"), "signature_mismatch", "let_through"),
+        (id("evt-4"), "forwarded", "timestamp_too_old"),
+    ];
+    expected.sort();
+    let of_folder = check("new.yaml", journal.to_str().unwrap(), true);
+    let of_export = check("new.yaml", "recorded.jsonl", true);
+    for (what, (code, out, err)) in [("running", running), ("folder", of_folder), ("export", of_export)] {
+        assert_eq!(code, Some(1), "{what}: {out}{err}");
+        let report: Value = serde_json::from_str(&out).unwrap();
+        let mut changed: Vec<(String, &str, &str)> = report["changed"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|change| {
+                let text = |key: &str| change[key].as_str().unwrap();
+                (text("id").to_owned(), text("then"), text("now"))
+            })
+            .collect();
+        changed.sort();
+        assert_eq!(changed, expected, "{what}: {report:#}");
+        // evt-1 twice, evt-5, and what no route took; of evt-6 nothing was kept.
+        let counts = ["recorded", "judged", "unchanged"].map(|key| report[key].as_u64().unwrap());
+        assert_eq!(counts, [8, 7, 4], "{what}: {report:#}");
+        assert_eq!(report["not_judged"][0]["why"], "was kept without headers and body", "{report:#}");
+    }
+    let (_, out, _) = check("new.yaml", "recorded.jsonl", false);
+    for part in [
+        &id("evt-3"),
+        "signature_mismatch → let_through",
+        "3 would be decided otherwise",
+        "     1  not judged",
+    ] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    let (code, out, err) = check("gateway.yaml", journal.to_str().unwrap(), false);
+    assert_eq!((code, out.contains("none would be decided otherwise")), (Some(0), true), "{out}{err}");
+    let (code, _, err) = check("new.yaml", "no-such-journal", false);
+    assert_eq!((code, err.contains("--against takes")), (Some(2), true), "{err}");
 }

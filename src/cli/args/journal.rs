@@ -33,6 +33,7 @@ Examples:
   sealpost deliveries --route stripe --event 'invoice.*' --follow
   sealpost deliveries ID                          all that is known of one, and why it verifies or not
   sealpost deliveries --since 24h --export > recorded.jsonl
+  sealpost check new.yaml --against recorded.jsonl
 
 T is a duration (15m: that long ago), a time such as 2026-11-21T02:00:00Z, or Unix seconds (13 digits: milliseconds).
 Times are shown in UTC. --json prints one value, with --follow one delivery a line. --follow goes on until Ctrl-C; where the
