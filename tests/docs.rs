@@ -143,6 +143,7 @@ fn every_relative_link_leads_somewhere() {
         "docs/benchmarks.md",
         "docs/frameworks.md",
         "docs/migrate.md",
+        "docs/operate.md",
         "docs/provider-language.md",
         "docs/stores.md",
         "docs/providers/README.md",
