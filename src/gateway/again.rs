@@ -176,7 +176,16 @@ impl Gateway {
             return Ok(ending::filtered(route));
         }
         let permit = match how {
-            Again::Release => self.claim(&head, &request, proof, &kept.body, record).await?,
+            Again::Release => {
+                let permit = self.claim(&head, &request, proof, &kept.body, record).await?;
+                // The store may have forgotten what the sender's own retry brought meanwhile; the journal remembers longer.
+                if record.key.is_some_and(|key| self.journal.was_accepted(&route.name, &key)) {
+                    self.give_back(permit, record).await;
+                    record.verdict = DedupeVerdict::Duplicate;
+                    return Err(ending::duplicate(route, None));
+                }
+                permit
+            }
             Again::Redelivery => {
                 record.verdict = DedupeVerdict::Off;
                 // What we sign has the same id as the first time.

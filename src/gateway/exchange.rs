@@ -107,6 +107,7 @@ impl Exchange {
         let sent = ending.send(&mut session, &self.gateway, &mut record).await;
         record.finish(&self.gateway, &live, session.head());
         sent.ok()?;
+        session.end().await.ok()?;
         // What is left to do is waiting for the sender, which a shutdown does not wait for.
         drop(in_flight);
         session.finish().await

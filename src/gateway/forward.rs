@@ -96,7 +96,10 @@ impl Gateway {
         if !passed.status.is_success() {
             return self.give_back(permit, record).await;
         }
-        let kept = passed.rest.is_none().then(|| dedupe::Answer {
+        // An answer in a coding is worth nothing without the line that names it; copies get our own then.
+        let plain =
+            passed.fields.all("content-encoding").all(|coding| coding.eq_ignore_ascii_case(b"identity"));
+        let kept = (plain && passed.rest.is_none()).then(|| dedupe::Answer {
             status: passed.status.as_u16(),
             content_type: passed.fields.value("content-type"),
             body: passed.start.clone(),
@@ -114,7 +117,7 @@ impl Gateway {
         }
     }
 
-    async fn give_back(&self, permit: Admitted, record: &mut Record) {
+    pub(super) async fn give_back(&self, permit: Admitted, record: &mut Record) {
         let started = clock::monotonic();
         let released = permit.release(&self.stores, clock::steady()).await;
         self.metrics.store(Operation::Release, started.elapsed());

@@ -135,6 +135,9 @@ pub(super) fn check_semantics(method: &Method, headers: &http::HeaderMap) -> Res
     if headers.get_all(http::header::CONTENT_LENGTH).iter().nth(1).is_some() {
         return Err("Content-Length is repeated");
     }
+    if headers.get_all(http::header::HOST).iter().nth(1).is_some() {
+        return Err("Host is repeated");
+    }
     match headers.get(http::header::EXPECT) {
         Some(expect) if !expect.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
             Err("Expect is not 100-continue")

@@ -71,6 +71,10 @@ pub(super) fn identify<'l>(
     record.traced(live, head, origin.trusted);
     framing::check_semantics(&head.method, &head.headers).map_err(bad)?;
     let host = host_of(head).ok_or_else(|| bad("Host is missing"))?;
+    // RFC 9113 section 8.3.1: routing by one of them and answering for the other would make two requests of one.
+    if head.authority.as_deref().is_some_and(|authority| !authority.eq_ignore_ascii_case(host)) {
+        return Err(bad("Host and :authority are not the same"));
+    }
     framing::check_host(host.as_bytes()).map_err(bad)?;
     let target = framing::origin_form(&head.target, host).map_err(bad)?;
     record.head(&head.method, target);

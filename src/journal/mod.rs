@@ -43,6 +43,7 @@ use self::stream::Followers;
 pub use self::stream::{Followed, Following, TooManyFollowers};
 use crate::clock;
 use crate::time::UnixTime;
+use crate::verify::EventKey;
 
 /// Entries that may wait to be taken over, and bytes of kept requests with them.
 const WAITING: usize = 16 * 1024;
@@ -251,6 +252,18 @@ impl Journal {
         wanted
             .map(|entry| Found { entry: Arc::clone(entry), marks: book.marks(entry.number).to_vec() })
             .collect()
+    }
+
+    /// Whether the event with this key was accepted on this route, as far as the entries that are held go back.
+    #[must_use]
+    pub fn was_accepted(&self, route: &str, key: &EventKey) -> bool {
+        let Some(inner) = self.0.as_ref() else { return false };
+        inner.take_over();
+        let book = inner.book.read();
+        let mut same = book
+            .newest_first(None)
+            .filter(|entry| entry.key.as_ref() == Some(key) && entry.about.route.as_deref() == Some(route));
+        same.any(|entry| entry.outcome() == Outcome::Accepted)
     }
 
     /// One entry by its request id.

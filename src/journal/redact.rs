@@ -118,6 +118,10 @@ fn body(kept: &Kept, redact: &[&Locator]) -> (Vec<u8>, Vec<String>) {
         let (body, hidden) = without_fields(&kept.body, &fields);
         return (body, hidden.into_iter().map(|name| format!("form:{name}")).collect());
     }
+    // A form of another kind, or one that does not say that it is one: where the field stands in it is not known here.
+    if !fields.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(&kept.body).is_err() {
+        return whole();
+    }
     if pointers.is_empty() {
         return (kept.body.to_vec(), Vec::new());
     }

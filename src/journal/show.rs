@@ -134,16 +134,21 @@ impl Found {
         };
         let next = next.map(|delay| entry.ended().saturating_add(delay).millis());
         let results: Vec<Value> = self.marks.iter().map(of_mark).collect();
+        let shown = kept.map(|kept| redact::shown(kept, redact));
+        let hidden = shown.as_ref().is_some_and(|shown| shown.body_changed);
         let more = json!({
             "why": entry.why,
             "signature_age_ms": entry.signature_age,
             "dedupe": { "key": entry.key.map(|key| hex::encode(key.0)), "verdict": entry.verdict.word() },
             "next_retry_at": next,
-            "body_xxh128": entry.body_hash.map(|hash| format!("{hash:032x}")),
-            "body_sha256": kept.map(|kept| hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&kept.body))),
+            // A hash of what is hidden would let it be guessed.
+            "body_xxh128": entry.body_hash.filter(|_| !hidden).map(|hash| format!("{hash:032x}")),
+            "body_sha256": kept
+                .filter(|_| !hidden)
+                .map(|kept| hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&kept.body))),
             "config_hash": entry.about.config,
             "timeline": timeline(entry),
-            "request": kept.map(|kept| request(&redact::shown(kept, redact), base64)),
+            "request": shown.map(|shown| request(&shown, base64)),
             "results": results,
             "why_not_releasable": self.why_not_releasable(),
             "why_not_redeliverable": self.why_not_redeliverable(),

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{BufMut as _, BytesMut};
 use pingora::protocols::Stream;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
@@ -84,10 +84,11 @@ impl Http1 {
 
     /// Reads the head of the next request: an idle connection may wait, a head that has begun may not take long.
     pub(in crate::gateway) async fn arrive(&mut self, limits: &Limits) -> Arrival {
-        if self.inbox.is_empty() {
-            // The last request's head and buffer are not held while nothing comes.
+        // The last request's head and buffer are not held while nothing comes, nor taken for those of the next.
+        self.head = Head::none();
+        // Some senders put an empty line behind a body; it is no beginning of a request (RFC 9112 section 2.2).
+        if matches!(&*self.inbox, b"" | b"\r\n") {
             self.inbox = BytesMut::new();
-            self.head = Head::none();
             match timeout(KEEPALIVE, self.read(FIRST_READ)).await {
                 Ok(Ok(1..)) => {}
                 Ok(Ok(0) | Err(_)) | Err(_) => return Arrival::Gone,
@@ -102,6 +103,10 @@ impl Http1 {
         loop {
             let worth = self.inbox.len() >= again || may_end(self.inbox.get(seen..).unwrap_or_default());
             seen = self.inbox.len().saturating_sub(END_LENGTH);
+            // More than one empty line is nothing that a request begins with, and would be passed over again and again.
+            if self.inbox.starts_with(b"\r\n\r\n") || self.inbox.starts_with(b"\n") {
+                return self.refused(Reason::BadRequest, 400, "the head begins with empty lines");
+            }
             match if worth { Head::take(&mut self.inbox) } else { Ok(None) } {
                 // The connection ends after a refusal: where the next request would begin is anybody's guess.
                 Err(why) => return self.refused(Reason::BadRequest, 400, why),
@@ -156,9 +161,13 @@ impl Http1 {
                         return Ok(Piece::Next(self.inbox.get(from..here).unwrap_or_default()));
                     }
                     if here == length {
-                        let whole = self.inbox.split_to(length).freeze();
+                        // What came behind it goes into a buffer of its own: this one lives as long as the body that
+                        // is counted, and no longer.
+                        let rest = BytesMut::from(self.inbox.get(length..).unwrap_or_default());
+                        let mut whole = std::mem::replace(&mut self.inbox, rest);
+                        whole.truncate(length);
                         self.body = Incoming::Done;
-                        return Ok(Piece::Whole(whole));
+                        return Ok(Piece::Whole(whole.freeze()));
                     }
                     // Declaring a length has to cost a stranger as much as it costs us.
                     let room = here.saturating_mul(3).max(FIRST_ALLOTMENT).min(length.saturating_sub(here));
@@ -247,9 +256,19 @@ impl Http1 {
     }
 
     async fn body_bytes(&mut self, room: usize) -> Result<(), Broken> {
-        match self.read(room).await {
+        self.inbox.reserve(room);
+        // Not more than that: what follows the body is read when its turn comes.
+        match self.stream.read_buf(&mut (&mut self.inbox).limit(room)).await {
             Ok(1..) => Ok(()),
             Ok(0) | Err(_) => Err(Broken::Gone),
+        }
+    }
+
+    /// Lets go of what came of a body that nobody will read. The connection ends after the answer.
+    pub(in crate::gateway) fn forget_body(&mut self) {
+        if !self.is_body_done() {
+            self.inbox = BytesMut::new();
+            self.keep = false;
         }
     }
 

@@ -71,18 +71,20 @@ impl Http2 {
         self.inner.write_response_body(piece, last).await.map_err(io::Error::other)
     }
 
-    /// Ends the stream. One that is dropped with its body unread is reset, which some clients take for the loss of the
+    /// Ends the answer.
+    pub(super) async fn end(&mut self) -> io::Result<()> {
+        let ended = timeout(WRITE_TIMEOUT, self.inner.finish_body()).await?;
+        ended.map(drop).map_err(io::Error::other)
+    }
+
+    /// Leaves the stream. One that is dropped with its body unread is reset, which some clients take for the loss of the
     /// answer before it.
     pub(super) async fn finish(mut self) {
         if self.inner.is_body_done() {
             let _ = timeout(WRITE_TIMEOUT, self.inner.finish()).await;
             return;
         }
-        let goodbye = async {
-            let _ = self.inner.finish_body().await;
-            self.inner.shutdown().await;
-        };
-        if timeout(WRITE_TIMEOUT, goodbye).await.is_err() {
+        if timeout(WRITE_TIMEOUT, self.inner.shutdown()).await.is_err() {
             return;
         }
         let drain = async {

@@ -131,14 +131,25 @@ impl Session {
             && !session.is_body_done()
         {
             session.skim().await;
+            session.forget_body();
         }
     }
 
-    /// Ends the exchange after its answer: gives the connection back if it can carry another request.
+    /// Writes the end of the answer.
+    ///
+    /// # Errors
+    /// When the sender is gone.
+    pub(super) async fn end(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Http1(session) => session.end().await,
+            Self::Http2(session) => session.end().await,
+        }
+    }
+
+    /// Leaves the exchange after the end of its answer: gives the connection back if it can carry another request.
     pub(super) async fn finish(self) -> Option<Box<Http1>> {
         match self {
-            Self::Http1(mut session) => {
-                session.end().await.ok()?;
+            Self::Http1(session) => {
                 if session.keep {
                     return Some(session);
                 }

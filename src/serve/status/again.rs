@@ -20,6 +20,8 @@ const LONGEST: Duration = Duration::from_secs(20);
 pub(super) fn release(gateway: &Arc<Gateway>, found: &Found) -> Result<Value, Refused> {
     let route = found.entry.about.route.as_deref().unwrap_or_default();
     let right = gateway.releasing(route).ok_or_else(under_way)?;
+    // Somebody else may have released it until now.
+    let found = &gateway.journal.find(&found.entry.id).ok_or_else(gone)?;
     let tried = Handle::current().block_on(gateway.release(&right, found));
     tried.map(|tried| told(found, &tried)).map_err(conflict)
 }
@@ -49,7 +51,8 @@ pub(super) fn release_all(gateway: &Arc<Gateway>, filter: &Filter) -> Result<Val
             Ok(tried) => {
                 accepted = accepted.saturating_add(u64::from(tried.is_accepted()));
                 results.push(told(found, &tried));
-                if is_nobodys_fault(tried.reason) {
+                let asks_for_patience = tried.status == 429 || tried.status >= 500;
+                if is_nobodys_fault(tried.reason) || asks_for_patience {
                     stopped = Some(tried.reason.word());
                     break;
                 }
@@ -94,6 +97,10 @@ fn told(found: &Found, tried: &Tried) -> Value {
 
 fn conflict(NotPossible(why): NotPossible) -> Refused {
     Refused(409, why)
+}
+
+fn gone() -> Refused {
+    Refused(409, "the journal does not hold it any more".to_owned())
 }
 
 fn under_way() -> Refused {
