@@ -238,6 +238,16 @@ mod tests {
     }
 
     #[test]
+    fn a_form_in_which_the_field_cannot_be_found_is_not_shown_at_all() {
+        let part = "--x\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\ns3cret\r\n--x--\r\n";
+        for (kind, body) in [("multipart/form-data; boundary=x", part), ("text/plain", "token=s3cret")] {
+            let shown = redacted(&kept("/x", &format!("Content-Type: {kind}\r\n"), body), &["form:token"]);
+            assert!(shown.body_changed, "{kind}");
+            assert!(!String::from_utf8_lossy(&shown.body).contains("s3cret"), "{kind}");
+        }
+    }
+
+    #[test]
     fn values_are_taken_out_of_query_headers_and_json_and_the_rest_stays_byte_for_byte() {
         let body =
             r#"{ "data" : {"Key": {"a":[1, 2]}, "key":"x" ,"other":1.0}, "list":[{"pin":1},{"pin":"2"}] }"#;
