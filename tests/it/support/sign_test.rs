@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Beyond so many standard deviations it is no chance any more.
 pub(crate) const BOUND: f64 = 6.0;
 /// Medians closer than this share of them are alike: reading a digit takes another branch than reading a letter, and what
-/// was sent is no secret. Instructions are counted besides, to the last one.
+/// was sent is no secret. Instructions are counted besides, and bounded far more narrowly.
 const SLIGHT: f64 = 0.01;
 /// How often a difference has to show.
 const ATTEMPTS: u32 = 4;
