@@ -6,7 +6,7 @@ use http::header::{self, HeaderValue};
 use pingora::http::RequestHeader;
 use smallvec::SmallVec;
 
-use super::session::Fields;
+use super::session::{Fields, put_line};
 use super::signing::Signature;
 use super::upstream::Outbound;
 use crate::journal::Again;
@@ -213,21 +213,14 @@ fn each_kept<'h>(outbound: &Outbound<'h>, mut put: impl FnMut(&'h [u8], &'h [u8]
 
 /// Writes the head of the request as HTTP/1.1, always with its own exact `Content-Length`.
 pub(super) fn write_head(out: &mut BytesMut, outbound: &Outbound<'_>) {
-    let line = |out: &mut BytesMut, name: &[u8], value: &[u8]| {
-        out.reserve(name.len() + value.len() + 4);
-        out.put_slice(name);
-        out.put_slice(b": ");
-        out.put_slice(value);
-        out.put_slice(b"\r\n");
-    };
     out.put_slice(outbound.head.method.as_str().as_bytes());
     out.put_u8(b' ');
     out.put_slice(outbound.target.as_bytes());
     out.put_slice(b" HTTP/1.1\r\n");
-    line(out, b"Host", outbound.added.host);
-    each_kept(outbound, |name, value| line(out, name, value));
-    outbound.added.each(|name, value| line(out, name.as_bytes(), value));
-    line(out, b"Content-Length", itoa::Buffer::new().format(outbound.body.len()).as_bytes());
+    put_line(out, b"Host", outbound.added.host);
+    each_kept(outbound, |name, value| put_line(out, name, value));
+    outbound.added.each(|name, value| put_line(out, name.as_bytes(), value));
+    put_line(out, b"Content-Length", itoa::Buffer::new().format(outbound.body.len()).as_bytes());
     out.put_slice(b"\r\n");
 }
 

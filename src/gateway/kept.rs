@@ -4,7 +4,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use http::Method;
 
 use super::framing::Problem;
-use super::session::{Fields, Head};
+use super::session::{Fields, Head, put_line};
 use crate::journal::Kept;
 
 /// The header fields as `Name: value` lines, in the order and letter case received.
@@ -13,10 +13,7 @@ pub(super) fn lines(fields: &Fields) -> Bytes {
     let needed = fields.iter().map(|(name, value)| name.len().saturating_add(value.len()).saturating_add(4));
     let mut lines = BytesMut::with_capacity(needed.fold(0, usize::saturating_add));
     for (name, value) in fields.iter() {
-        lines.put_slice(name);
-        lines.put_slice(b": ");
-        lines.put_slice(value);
-        lines.put_slice(b"\r\n");
+        put_line(&mut lines, name, value);
     }
     lines.freeze()
 }

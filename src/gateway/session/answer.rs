@@ -9,6 +9,7 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::date::get_cached_date;
 
 use super::Session;
+use super::fields::put_line as line;
 use super::http1::Http1;
 
 /// How long a sender may take to accept a piece of its answer.
@@ -62,14 +63,6 @@ impl Lines<'_> {
             }
         }
     }
-}
-
-fn line(buffer: &mut BytesMut, name: &[u8], value: &[u8]) {
-    buffer.reserve(name.len().saturating_add(value.len()).saturating_add(4));
-    buffer.put_slice(name);
-    buffer.put_slice(b": ");
-    buffer.put_slice(value);
-    buffer.put_slice(b"\r\n");
 }
 
 impl Session {

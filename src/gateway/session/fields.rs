@@ -99,6 +99,15 @@ impl Fields {
     }
 }
 
+/// Appends a header line.
+pub(in crate::gateway) fn put_line(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+    out.reserve(name.len().saturating_add(value.len()).saturating_add(4));
+    out.put_slice(name);
+    out.put_slice(b": ");
+    out.put_slice(value);
+    out.put_slice(b"\r\n");
+}
+
 fn range(part: &Range<u32>) -> Range<usize> {
     usize::try_from(part.start).unwrap_or(0)..usize::try_from(part.end).unwrap_or(0)
 }

@@ -4,7 +4,6 @@ use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::IpAddr;
 use std::task::Poll;
-use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
 use pingora::protocols::Stream;
@@ -13,7 +12,7 @@ use tokio::time::timeout;
 
 use super::answer::Outgoing;
 use super::head::Head;
-use super::{Arrival, Broken, KEEPALIVE, Piece, WRITE_TIMEOUT};
+use super::{Arrival, Broken, KEEPALIVE, LINGER, LINGER_BYTES, Piece, WRITE_TIMEOUT};
 use crate::admit::Reason;
 use crate::clock;
 use crate::config::Limits;
@@ -23,11 +22,6 @@ use crate::gateway::state::ConnectionPermit;
 
 /// How much room the first read of a head has. Most requests fit; a connection that waits holds no room at all.
 const FIRST_READ: usize = 4 * 1024;
-
-/// How much of an unread body is taken in after an early refusal, and for how long, before the connection is
-/// closed: closing on unread bytes resets the connection, and the reset can overtake the answer.
-const LINGER_BYTES: usize = 512 * 1024;
-const LINGER: Duration = Duration::from_secs(2);
 
 /// A body up to this length gets its room at once, a longer one as it really arrives.
 const FIRST_ALLOTMENT: usize = 64 * 1024;
@@ -95,8 +89,6 @@ impl Http1 {
             }
         }
         let begun = clock::monotonic();
-        const TOO_LARGE: (Reason, u16, &str) =
-            (Reason::BadRequest, 431, "the head is larger than limits.headers");
         // A head that comes in crumbs is not parsed anew for each of them: only when it may have ended, and now and then
         // to see whether it is a head at all.
         let (mut seen, mut again) = (0, 0);
@@ -110,9 +102,7 @@ impl Http1 {
             match if worth { Head::take(&mut self.inbox) } else { Ok(None) } {
                 // The connection ends after a refusal: where the next request would begin is anybody's guess.
                 Err(why) => return self.refused(Reason::BadRequest, 400, why),
-                Ok(None) if self.inbox.len() > limits.headers => {
-                    return self.refused(TOO_LARGE.0, TOO_LARGE.1, TOO_LARGE.2);
-                }
+                Ok(None) if self.inbox.len() > limits.headers => return self.too_large(),
                 Ok(None) if worth => again = self.inbox.len().saturating_mul(2),
                 Ok(None) => {}
                 Ok(Some(parsed)) => {
@@ -124,7 +114,7 @@ impl Http1 {
                     };
                     self.head = parsed.head;
                     if self.head.fields.length() > limits.headers {
-                        return self.refused(TOO_LARGE.0, TOO_LARGE.1, TOO_LARGE.2);
+                        return self.too_large();
                     }
                     return Arrival::Complete;
                 }
@@ -138,6 +128,10 @@ impl Http1 {
                 }
             }
         }
+    }
+
+    fn too_large(&mut self) -> Arrival {
+        self.refused(Reason::BadRequest, 431, "the head is larger than limits.headers")
     }
 
     fn refused(&mut self, reason: Reason, status: u16, why: Problem) -> Arrival {

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -12,11 +11,7 @@ use pingora::protocols::http::ServerSession;
 use tokio::time::timeout;
 
 use super::head::Head;
-use super::{Broken, Piece, WRITE_TIMEOUT};
-
-/// How much of an unread body is taken in after an answer, and for how long.
-const LINGER_BYTES: usize = 512 * 1024;
-const LINGER: Duration = Duration::from_secs(2);
+use super::{Broken, LINGER, LINGER_BYTES, Piece, WRITE_TIMEOUT};
 
 /// A stream and its request.
 pub(in crate::gateway) struct Http2 {

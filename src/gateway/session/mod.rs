@@ -20,13 +20,18 @@ use crate::admit::Reason;
 use crate::config::Limits;
 
 pub(super) use answer::{Length, Lines, WRITE_TIMEOUT};
-pub(super) use fields::{Fields, Places};
+pub(super) use fields::{Fields, Places, put_line};
 pub(super) use head::Head;
 pub(super) use http1::Http1;
 pub(super) use http2::Http2;
 
 /// How long a connection may be idle between two requests.
 pub(super) const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// How much of an unread body is taken in after an early answer, and for how long, before a connection or stream is
+/// closed: closing on unread bytes resets it, and the reset can overtake the answer.
+const LINGER_BYTES: usize = 512 * 1024;
+const LINGER: Duration = Duration::from_secs(2);
 
 /// A request under way.
 pub(super) enum Session {
