@@ -14,17 +14,19 @@ pub(crate) trait Sink {
 }
 
 /// A hash under way. For HMAC the key is already in it, so a copy starts a message without hashing the key again.
+///
+/// The wide hashes are boxed: hardly any sender uses them, and a request that is waiting holds room for the widest.
 #[derive(Clone)]
 pub(crate) enum State {
     HmacSha1(Hmac<Sha1>),
     HmacSha256(Hmac<Sha256>),
-    HmacSha384(Hmac<Sha384>),
-    HmacSha512(Hmac<Sha512>),
+    HmacSha384(Box<Hmac<Sha384>>),
+    HmacSha512(Box<Hmac<Sha512>>),
     Md5(Md5),
     Sha1(Sha1),
     Sha256(Sha256),
-    Sha384(Sha384),
-    Sha512(Sha512),
+    Sha384(Box<Sha384>),
+    Sha512(Box<Sha512>),
 }
 
 impl State {
@@ -34,8 +36,8 @@ impl State {
             Sha::Md5 => None,
             Sha::Sha1 => Hmac::new_from_slice(key).ok().map(Self::HmacSha1),
             Sha::Sha256 => Hmac::new_from_slice(key).ok().map(Self::HmacSha256),
-            Sha::Sha384 => Hmac::new_from_slice(key).ok().map(Self::HmacSha384),
-            Sha::Sha512 => Hmac::new_from_slice(key).ok().map(Self::HmacSha512),
+            Sha::Sha384 => Hmac::new_from_slice(key).ok().map(|mac| Self::HmacSha384(Box::new(mac))),
+            Sha::Sha512 => Hmac::new_from_slice(key).ok().map(|mac| Self::HmacSha512(Box::new(mac))),
         }
     }
 
@@ -45,8 +47,8 @@ impl State {
             Sha::Md5 => Self::Md5(Md5::new()),
             Sha::Sha1 => Self::Sha1(Sha1::new()),
             Sha::Sha256 => Self::Sha256(Sha256::new()),
-            Sha::Sha384 => Self::Sha384(Sha384::new()),
-            Sha::Sha512 => Self::Sha512(Sha512::new()),
+            Sha::Sha384 => Self::Sha384(Box::default()),
+            Sha::Sha512 => Self::Sha512(Box::default()),
         }
     }
 
@@ -55,13 +57,13 @@ impl State {
         match self {
             Self::HmacSha1(mac) => Bytes::from_slice(&mac.finalize().into_bytes()),
             Self::HmacSha256(mac) => Bytes::from_slice(&mac.finalize().into_bytes()),
-            Self::HmacSha384(mac) => Bytes::from_slice(&mac.finalize().into_bytes()),
-            Self::HmacSha512(mac) => Bytes::from_slice(&mac.finalize().into_bytes()),
+            Self::HmacSha384(mac) => Bytes::from_slice(&(*mac).finalize().into_bytes()),
+            Self::HmacSha512(mac) => Bytes::from_slice(&(*mac).finalize().into_bytes()),
             Self::Md5(digest) => Bytes::from_slice(&digest.finalize()),
             Self::Sha1(digest) => Bytes::from_slice(&digest.finalize()),
             Self::Sha256(digest) => Bytes::from_slice(&digest.finalize()),
-            Self::Sha384(digest) => Bytes::from_slice(&digest.finalize()),
-            Self::Sha512(digest) => Bytes::from_slice(&digest.finalize()),
+            Self::Sha384(digest) => Bytes::from_slice(&(*digest).finalize()),
+            Self::Sha512(digest) => Bytes::from_slice(&(*digest).finalize()),
         }
     }
 }
