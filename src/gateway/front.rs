@@ -47,7 +47,17 @@ impl Front {
 
 #[async_trait]
 impl ServerApp for Front {
-    async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        // In a task of its own: Pingora's has room for a TLS handshake, 9 KiB, which it would hold as long as the connection.
+        let (front, shutdown) = (Arc::clone(self), shutdown.clone());
+        tokio::spawn(async move { front.serve(stream, &shutdown).await });
+        None
+    }
+}
+
+impl Front {
+    /// A connection from its first byte to its last; `None` when there is nothing more to be done for it.
+    async fn serve(&self, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<()> {
         let limits = self.gateway.live().config.limits.clone();
         let Some(permit) = self.gateway.admit_connection(limits.connections) else {
             Box::pin(self.refuse(&mut stream)).await;
@@ -71,7 +81,7 @@ impl ServerApp for Front {
         } else {
             self.http1(stream, permit).await;
         }
-        None
+        Some(())
     }
 }
 

@@ -224,11 +224,12 @@ impl Place {
     async fn ask(&self, question: Question, within: Option<Duration>) -> Result<Reply, StoreError> {
         let unavailable =
             |error: std::io::Error| StoreError::Unavailable(format!("the new process: {error}"));
-        let asking = async {
+        // Boxed: nearly all requests find the store here, and each has room for the way to it.
+        let asking = Box::pin(async {
             let mut stream = UnixStream::connect(&self.path).await?;
             write_frame(&mut stream, &Ask::Store(question)).await?;
             read_frame(&mut stream).await
-        };
+        });
         let reply: Reply = match within {
             Some(within) => tokio::time::timeout(within, asking)
                 .await
@@ -333,11 +334,15 @@ impl Store for MovingStore {
                 drop(busy);
                 let Some(place) = place else { return self.own.settled(key, now).await };
                 let mut changed = place.changed.subscribe();
-                return tokio::select! {
-                    waited = self.own.settled(key, now) => waited,
-                    // The claim that is waited for ends elsewhere now.
-                    _ = changed.wait_for(|now| *now == AWAY) => Ok(Wait::Changed),
-                };
+                // Boxed, as hardly any request waits for another.
+                let waiting = Box::pin(async move {
+                    tokio::select! {
+                        waited = self.own.settled(key, now) => waited,
+                        // The claim that is waited for ends elsewhere now.
+                        _ = changed.wait_for(|now| *now == AWAY) => Ok(Wait::Changed),
+                    }
+                });
+                return waiting.await;
             }
             (At::Away(place), _) => place,
         };
