@@ -75,9 +75,9 @@ fn address_of(hop: &str) -> Option<IpAddr> {
 
 /// `https` or `http`, as the sender spoke it.
 pub(super) fn proto(tls: bool, trusted: bool, headers: &HeaderMap) -> &str {
-    let claimed = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok());
-    match claimed {
-        Some(claimed @ ("http" | "https")) if trusted => claimed,
+    let claimed = if trusted { headers.get("x-forwarded-proto") } else { None };
+    match claimed.and_then(|value| value.to_str().ok()) {
+        Some(claimed @ ("http" | "https")) => claimed,
         _ if tls => "https",
         _ => "http",
     }

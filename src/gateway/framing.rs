@@ -90,60 +90,70 @@ pub(super) fn keeps_alive(version: Version, fields: &Fields) -> bool {
 /// `host[:port]` (RFC 9110 section 7.2) and nothing that a URL parser could read as userinfo, path, a second host or a second
 /// port: a name of labels, an address, or an IPv6 address in brackets.
 pub(super) fn check_host(host: &[u8]) -> Result<(), Problem> {
-    let text = std::str::from_utf8(host).ok().filter(|text| text.len() <= 255);
-    text.and_then(is_host_and_port).ok_or("Host is not host[:port]")
+    let end = match host.first() {
+        Some(b'[') => bracketed(host),
+        _ => name(host),
+    };
+    let rest = end.filter(|_| host.len() <= 255).and_then(|end| host.get(end..));
+    match rest {
+        Some([]) => Ok(()),
+        Some([b':', port @ ..]) if is_port(port) => Ok(()),
+        _ => Err("Host is not host[:port]"),
+    }
 }
 
-fn is_host_and_port(text: &str) -> Option<()> {
-    let rest = match text.strip_prefix('[') {
-        Some(bracketed) => {
-            let (address, rest) = bracketed.split_once(']')?;
-            address.parse::<std::net::Ipv6Addr>().ok()?;
-            rest
+/// The end of an IPv6 address in brackets.
+fn bracketed(host: &[u8]) -> Option<usize> {
+    let end = host.iter().position(|byte| *byte == b']')?;
+    std::str::from_utf8(host.get(1..end)?).ok()?.parse::<std::net::Ipv6Addr>().ok()?;
+    end.checked_add(1)
+}
+
+/// The end of a name: labels that are not empty with dots between them. One dot may stand at the end.
+fn name(host: &[u8]) -> Option<usize> {
+    let end = host.iter().position(|byte| *byte == b':').unwrap_or(host.len());
+    let mut before = b'.';
+    for &byte in host.get(..end)? {
+        let fits = match byte {
+            b'.' => before != b'.',
+            b'-' | b'_' | b'~' => true,
+            _ => byte.is_ascii_alphanumeric(),
+        };
+        if !fits {
+            return None;
         }
-        None => {
-            let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
-            let label = |label: &str| {
-                !label.is_empty()
-                    && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_~".contains(&byte))
-            };
-            // One dot may stand at the end of a name.
-            name.strip_suffix('.').unwrap_or(name).split('.').all(label).then_some(rest)?
-        }
-    };
-    match rest.strip_prefix(':') {
-        Some(port) => {
-            let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-            port.parse::<u16>().ok().filter(|_| digits).map(|_| ())
-        }
-        None => rest.is_empty().then_some(()),
+        before = byte;
     }
+    (end > 0).then_some(end)
+}
+
+fn is_port(port: &[u8]) -> bool {
+    let digits = !port.is_empty() && port.iter().all(u8::is_ascii_digit);
+    digits && std::str::from_utf8(port).is_ok_and(|port| port.parse::<u16>().is_ok())
 }
 
 /// What the method and the semantics of the head rule out whatever the route.
 ///
 /// # Errors
 /// A fixed text that says what is wrong.
-pub(super) fn check_semantics(method: &Method, headers: &http::HeaderMap) -> Result<(), Problem> {
+pub(super) fn check_semantics(method: &Method, fields: &Fields) -> Result<(), Problem> {
     if method == Method::CONNECT {
         return Err("CONNECT is not served");
     }
-    if headers.contains_key(http::header::UPGRADE) {
+    if fields.all("upgrade").next().is_some() {
         return Err("Upgrade is not served");
     }
     // Over HTTP/1 the raw head was checked; over HTTP/2 equal repeated lengths come through.
-    if headers.get_all(http::header::CONTENT_LENGTH).iter().nth(1).is_some() {
+    if fields.all("content-length").nth(1).is_some() {
         return Err("Content-Length is repeated");
     }
-    if headers.get_all(http::header::HOST).iter().nth(1).is_some() {
+    if fields.all("host").nth(1).is_some() {
         return Err("Host is repeated");
     }
-    match headers.get(http::header::EXPECT) {
-        Some(expect) if !expect.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
-            Err("Expect is not 100-continue")
-        }
-        _ => Ok(()),
+    if fields.all("expect").any(|expect| !expect.eq_ignore_ascii_case(b"100-continue")) {
+        return Err("Expect is not 100-continue");
     }
+    Ok(())
 }
 
 /// The origin-form target (`/path?query`) of a request, taken out of an absolute-form one.

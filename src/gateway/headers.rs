@@ -25,29 +25,36 @@ enum Fate {
     OriginClaim,
 }
 
-/// The names with a fate of their own; compared by length first, because most names have none.
-const FATES: [(&[u8], Fate); 20] = [
-    (b"connection", Fate::EndsHere),
-    (b"transfer-encoding", Fate::EndsHere),
-    (b"upgrade", Fate::EndsHere),
-    (b"te", Fate::EndsHere),
-    (b"trailer", Fate::EndsHere),
-    (b"proxy-authenticate", Fate::EndsHere),
-    (b"proxy-authorization", Fate::EndsHere),
-    (b"keep-alive", Fate::EndsHere),
-    (b"proxy-connection", Fate::EndsHere),
-    (b"http2-settings", Fate::EndsHere),
-    (b"content-length", Fate::Rewritten),
-    (b"host", Fate::Rewritten),
-    (b"expect", Fate::Rewritten),
-    (b"x-forwarded-for", Fate::Rewritten),
-    (b"x-forwarded-proto", Fate::Rewritten),
-    (b"x-forwarded-host", Fate::Rewritten),
-    (b"forwarded", Fate::OriginClaim),
-    (b"x-real-ip", Fate::OriginClaim),
-    (b"x-forwarded-port", Fate::OriginClaim),
-    (b"x-forwarded-server", Fate::OriginClaim),
-];
+/// The names with a fate of their own, by their length: most names have none, and are told from these without a comparison.
+const FATES: &[&[(&[u8], Fate)]] = {
+    use Fate::{EndsHere, OriginClaim, Rewritten};
+    &[
+        &[],
+        &[],
+        &[(b"te", EndsHere)],
+        &[],
+        &[(b"host", Rewritten)],
+        &[],
+        &[(b"expect", Rewritten)],
+        &[(b"upgrade", EndsHere), (b"trailer", EndsHere)],
+        &[],
+        &[(b"forwarded", OriginClaim), (b"x-real-ip", OriginClaim)],
+        &[(b"connection", EndsHere), (b"keep-alive", EndsHere)],
+        &[],
+        &[],
+        &[],
+        &[(b"content-length", Rewritten), (b"http2-settings", EndsHere)],
+        &[(b"x-forwarded-for", Rewritten)],
+        &[
+            (b"x-forwarded-host", Rewritten),
+            (b"x-forwarded-port", OriginClaim),
+            (b"proxy-connection", EndsHere),
+        ],
+        &[(b"transfer-encoding", EndsHere), (b"x-forwarded-proto", Rewritten)],
+        &[(b"x-forwarded-server", OriginClaim), (b"proxy-authenticate", EndsHere)],
+        &[(b"proxy-authorization", EndsHere)],
+    ]
+};
 
 const OURS: &[u8] = b"sealpost-";
 
@@ -57,12 +64,8 @@ fn fate(name: &[u8]) -> Fate {
     {
         return Fate::Rewritten;
     }
-    // The first letters tell most names apart before they are compared.
-    let first = name.first().map_or(0, |first| first | 0x20);
-    let same = |known: &[u8]| {
-        known.len() == name.len() && known.first() == Some(&first) && known.eq_ignore_ascii_case(name)
-    };
-    FATES.iter().find(|(known, _)| same(known)).map_or(Fate::Kept, |(_, fate)| *fate)
+    let known = FATES.get(name.len()).copied().unwrap_or_default();
+    known.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(Fate::Kept, |(_, fate)| *fate)
 }
 
 /// Whether a request's header line goes on to the upstream.
@@ -273,6 +276,17 @@ pub(super) fn each_answer_field(fields: &Fields, mut put: impl FnMut(&[u8], &[u8
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_stand_where_their_length_says() {
+        for (length, known) in FATES.iter().enumerate() {
+            for (name, fated) in *known {
+                assert_eq!(name.len(), length);
+                assert_eq!(fate(&name.to_ascii_uppercase()), *fated);
+            }
+        }
+        assert_eq!(FATES.iter().map(|known| known.len()).sum::<usize>(), 20);
+    }
 
     #[test]
     fn an_underscore_does_not_pass_for_a_dash() {

@@ -2,9 +2,6 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
-use http::header::{CONTENT_LENGTH, HOST};
-
 use super::ending::{self, Ending, Stop};
 use super::live::{Live, RouteLive};
 use super::record::Record;
@@ -52,8 +49,8 @@ impl Request<'_> {
 
     /// The host the sender asked for, as a trusted proxy reports it, otherwise as asked here.
     pub(super) fn forwarded_host<'a>(&'a self, head: &'a Head) -> &'a [u8] {
-        let claimed = head.headers.get("x-forwarded-host").map(HeaderValue::as_bytes);
-        claimed.filter(|_| self.origin.trusted).unwrap_or(self.host.as_bytes())
+        let claimed = if self.origin.trusted { head.fields.all("x-forwarded-host").next() } else { None };
+        claimed.unwrap_or(self.host.as_bytes())
     }
 }
 
@@ -69,7 +66,7 @@ pub(super) fn identify<'l>(
     let origin = client::origin(session.peer(), &head.headers, &live.config.trusted_proxies);
     record.client = origin.client;
     record.traced(live, head, origin.trusted);
-    framing::check_semantics(&head.method, &head.headers).map_err(bad)?;
+    framing::check_semantics(&head.method, &head.fields).map_err(bad)?;
     let host = host_of(head).ok_or_else(|| bad("Host is missing"))?;
     // RFC 9113 section 8.3.1: routing by one of them and answering for the other would make two requests of one.
     if head.authority.as_deref().is_some_and(|authority| !authority.eq_ignore_ascii_case(host)) {
@@ -116,14 +113,14 @@ pub(super) fn identify<'l>(
 
 /// `Host`, or HTTP/2's `:authority`, which takes its place.
 fn host_of(head: &Head) -> Option<&str> {
-    match head.headers.get(HOST) {
-        Some(host) => host.to_str().ok(),
+    match head.fields.all("host").next() {
+        Some(host) => std::str::from_utf8(host).ok(),
         None => head.authority.as_deref(),
     }
 }
 
 fn declared_length(head: &Head) -> Option<u64> {
     // A length that is not a number was refused before; one too large for u64 is larger than any limit.
-    let length = head.headers.get(CONTENT_LENGTH)?.to_str().ok()?;
+    let length = std::str::from_utf8(head.fields.all("content-length").next()?).ok()?;
     Some(length.parse().unwrap_or(u64::MAX))
 }

@@ -58,9 +58,14 @@ pub fn event(spec: &EventSpec, scheme: &Scheme, head: &Head<'_>, body: &[u8]) ->
     let values = Values::read(locators, delivery, &document);
     let first = |locators: &[Locator]| {
         let found = locators.iter().find_map(|locator| values.of(locator))?;
-        let texts =
-            found.values.iter().map(|value| std::str::from_utf8(value).ok()).collect::<Option<Vec<_>>>()?;
-        Some(texts.join(","))
+        let mut texts = String::new();
+        for (index, value) in found.values.iter().enumerate() {
+            if index > 0 {
+                texts.push(',');
+            }
+            texts.push_str(std::str::from_utf8(value).ok()?);
+        }
+        Some(texts)
     };
     Event { id: first(&spec.id), event_type: first(&spec.event_type) }
 }

@@ -67,6 +67,11 @@ impl Fields {
         self.raw.len()
     }
 
+    /// How many lines there are.
+    pub(in crate::gateway) fn count(&self) -> usize {
+        self.lines.len()
+    }
+
     /// Names and values.
     pub(in crate::gateway) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.lines.iter().map(|line| (self.part(&line.name), self.part(&line.value)))
@@ -76,12 +81,11 @@ impl Fields {
     pub(in crate::gateway) fn all<'f>(&'f self, name: &'static str) -> impl Iterator<Item = &'f [u8]> {
         // Most names differ in their length, which is known without looking at them.
         let length = u32::try_from(name.len()).unwrap_or(u32::MAX);
-        self.lines
-            .iter()
-            .filter(move |line| line.name.end.saturating_sub(line.name.start) == length)
-            .map(|line| (self.part(&line.name), self.part(&line.value)))
-            .filter(move |(other, _)| other.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, value)| value)
+        self.lines.iter().filter_map(move |line| {
+            let same = line.name.end.saturating_sub(line.name.start) == length
+                && self.part(&line.name).eq_ignore_ascii_case(name.as_bytes());
+            same.then(|| self.part(&line.value))
+        })
     }
 
     /// The value of the first line with this name, as it can be kept.

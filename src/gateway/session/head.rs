@@ -108,7 +108,7 @@ impl Head {
 }
 
 fn map(fields: &Fields) -> Result<HeaderMap, Problem> {
-    let mut headers = HeaderMap::with_capacity(fields.iter().count());
+    let mut headers = HeaderMap::with_capacity(fields.count());
     for (name, value) in fields.shared() {
         let name = HeaderName::from_bytes(name).map_err(|_| "a header's name is none")?;
         let value: Result<HeaderValue, _> = HeaderValue::from_maybe_shared::<Bytes>(value);
