@@ -9,7 +9,9 @@ use std::sync::Arc;
 use super::client::Origin as ClientOrigin;
 use super::ending::{self, Ending, Stop};
 use super::fetched::Arrived;
+use super::forward::Parcel;
 use super::live::Live;
+use super::patience::Patience;
 use super::record::Record;
 use super::request::Request;
 use super::session::Head;
@@ -153,7 +155,8 @@ impl Gateway {
 
         let proof = match (how, self.verify_again(&request, &head, found, kept, record).await?) {
             (_, Some(Ok(verified))) => {
-                record.verified(&verified, record::signature_age(&verified, entry.received));
+                let age = record::signature_age(&verified, entry.received);
+                record.verified(&verified, age, clock::monotonic());
                 Proof::of(verified)
             }
             (_, None) => Proof::without_provider(route).ok_or_else(|| bad("nothing proves it"))?,
@@ -180,7 +183,7 @@ impl Gateway {
                 let permit = self.claim(&head, &request, proof, &kept.body, record).await?;
                 // The store may have forgotten what the sender's own retry brought meanwhile; the journal remembers longer.
                 if record.key.is_some_and(|key| self.journal.was_accepted(&route.name, &key)) {
-                    self.give_back(permit, record).await;
+                    self.give_back(permit, clock::monotonic(), record).await;
                     record.verdict = DedupeVerdict::Duplicate;
                     return Err(ending::duplicate(route, None));
                 }
@@ -194,7 +197,8 @@ impl Gateway {
                 Admitted::redelivery(proof, entry.attempt.max(1).saturating_add(before).saturating_add(1))
             }
         };
-        Box::pin(self.forward(&head, &request, permit, &event, &kept.body, record)).await
+        let parcel = Parcel { head: &head, event: &event, body: &kept.body };
+        Box::pin(self.forward(&request, permit, parcel, record, &mut Patience::default())).await
     }
 
     /// What verification comes to now, with the time of reception for the present; `None` on a route without a provider.

@@ -62,6 +62,11 @@ impl Body {
         }
     }
 
+    /// How many bytes were received.
+    pub(super) fn length(&self) -> u64 {
+        u64::try_from(self.as_slice().len()).unwrap_or(u64::MAX)
+    }
+
     /// The bytes received, for whoever keeps them on for long. A small body is copied: it may be a part of a buffer many times
     /// as large, which would be kept with it.
     pub(super) fn share(&mut self) -> Bytes {

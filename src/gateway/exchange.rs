@@ -1,12 +1,13 @@
 //! One request, top to bottom: head → route → body → verify → filter → claim → forward → settle → answer.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use http::HeaderValue;
 use http::Version;
-use http::header::{EXPECT, WWW_AUTHENTICATE};
+use http::header::WWW_AUTHENTICATE;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
@@ -15,7 +16,9 @@ use pingora::server::ShutdownWatch;
 use super::body::{self, Body, BodyLimits};
 use super::ending::{self, Ending, Stop};
 use super::fetched::Arrived;
+use super::forward::Parcel;
 use super::live::Live;
+use super::patience::Patience;
 use super::record::{self, Record};
 use super::request::{self, Request};
 use super::session::{Arrival, Http1, Http2, KEEPALIVE, Session};
@@ -24,6 +27,7 @@ use crate::admit::{Proof, Reason};
 use crate::catalog::Provider;
 use crate::clock;
 use crate::routes::{KeptBodies, Mode, Route};
+use crate::time::UnixTime;
 use crate::trace::Step;
 use crate::verify::{self, Event, Rejection, Verified};
 
@@ -95,7 +99,10 @@ impl Exchange {
                     .because("limits.connections is reached by requests in flight")
             }
             Arrival::Complete => {
-                self.serve(&mut session, &live, &mut record).await.unwrap_or_else(|stop| stop)
+                let mut patience = session.lend_patience();
+                let ending = self.serve(&mut session, &live, &mut record, &mut patience).await;
+                session.take_back(patience);
+                ending.unwrap_or_else(|stop| stop)
             }
             Arrival::Refused { reason, status, why } => Ending::with_status(reason, status).because(why),
             Arrival::Gone => return None,
@@ -123,14 +130,20 @@ enum Verdict {
 
 impl Exchange {
     /// The whole story. An `Err` is an ending too, reached early.
-    async fn serve(&self, session: &mut Session, live: &Live, record: &mut Record) -> Result<Stop, Stop> {
+    async fn serve(
+        &self,
+        session: &mut Session,
+        live: &Live,
+        record: &mut Record,
+        patience: &mut Patience,
+    ) -> Result<Stop, Stop> {
         let request = request::identify(session, live, record, self.tls)?;
         let route = &*request.route;
         self.challenged(session, &request, None, None)?;
 
-        let arrived = clock::monotonic();
+        let arrived = record.started;
         let mut stopwatch = Stopwatch::default();
-        let begun = stopwatch.time(|| self.begin_verification(session, &request));
+        let begun = stopwatch.time(|| self.begin_verification(session, &request, record.received_at));
         let mut held = None;
         let mut verification = match begun {
             Ok(verification) => verification,
@@ -149,14 +162,22 @@ impl Exchange {
             }
         };
 
-        let body = self.read_body(session, live, &request, route.body, record, |chunk| {
+        // A body that comes in one piece is hashed below, with what is left to do, under one look at the clock.
+        let mut fed = false;
+        let body = self.read_body(session, live, &request, route.body, patience, |chunk| {
+            if !fed && request.declared.is_some_and(|declared| usize::try_from(declared) == Ok(chunk.len())) {
+                return;
+            }
+            fed = true;
             if let Some(verification) = &mut verification {
                 stopwatch.time(|| verification.update(chunk));
             }
         });
         let mut body = body.await?;
+        record.received = body.length();
         let read = record.step(Step::Body, Some(arrived));
-        record.body(&self.gateway, &request, &mut body);
+        let whole = clock::monotonic();
+        record.body(&self.gateway, &request, &mut body, whole);
         self.challenged(session, &request, Some(&body), None)?;
         if let Some(rejection) = &held {
             record.says(|| Self::names(session, &request, &body));
@@ -177,14 +198,23 @@ impl Exchange {
             _ => None,
         };
         let early_rejection = record.shadowed();
+        let mut decided = whole;
         let verdict = match (fetched, verification) {
-            (Some(Some(Ok(verified))), _) => Verdict::Verified(verified),
+            (Some(Some(Ok(verified))), _) => {
+                decided = clock::monotonic();
+                Verdict::Verified(verified)
+            }
             (Some(Some(Err(rejection))), _) => Verdict::Rejected(rejection),
             (Some(None), _) => Verdict::Unchecked,
-            (None, Some(verification)) => {
+            (None, Some(mut verification)) => {
                 let head = request.head(session);
-                let verdict = stopwatch.time(|| verification.finish(&head, body.as_slice()));
-                request.live.metrics.verifying(stopwatch.total);
+                let begun = clock::monotonic();
+                if !fed {
+                    verification.update(body.as_slice());
+                }
+                let verdict = verification.finish(&head, body.as_slice());
+                decided = clock::monotonic();
+                request.live.metrics.verifying(stopwatch.total.saturating_add(decided.duration_since(begun)));
                 match (verdict, route.provider.as_deref()) {
                     (Ok(verified), Some(provider)) => provider
                         .hold_against_questions(&verified, &head, body.as_slice())
@@ -197,7 +227,8 @@ impl Exchange {
         };
         record.step(Step::Verify, read);
         if let Verdict::Verified(verified) = &verdict {
-            record.verified(verified, record::signature_age(verified, clock::now()));
+            let age = record::signature_age(verified, record.received_at);
+            record.verified(verified, age, decided);
         }
         if matches!(verdict, Verdict::Rejected(_)) {
             record.says(|| Self::names(session, &request, &body));
@@ -215,7 +246,8 @@ impl Exchange {
         let head = session.head();
         let permit = self.gateway.claim(head, &request, proof, body.as_slice(), record).await?;
         // Boxed for the same reason: a body that is still coming needs no room for the way to the upstream.
-        Box::pin(self.gateway.forward(head, &request, permit, &event, body.as_slice(), record)).await
+        let parcel = Parcel { head, event: &event, body: body.as_slice() };
+        Box::pin(self.gateway.forward(&request, permit, parcel, record, patience)).await
     }
 
     /// Refuses what the head can refuse; `None` on a route without a provider.
@@ -223,11 +255,11 @@ impl Exchange {
         &self,
         session: &Session,
         request: &'r Request<'_>,
+        now: UnixTime,
     ) -> Result<Option<verify::Verification<'r>>, Rejection> {
         let route = &*request.route;
         let Some(provider) = route.provider.as_deref() else { return Ok(None) };
-        verify::begin(&provider.scheme, &route.keys, &request.head(session), route.tolerance, clock::now())
-            .map(Some)
+        verify::begin(&provider.scheme, &route.keys, &request.head(session), route.tolerance, now).map(Some)
     }
 
     /// Reads the whole body, at most `limit` bytes of it.
@@ -237,12 +269,12 @@ impl Exchange {
         live: &Live,
         request: &Request<'_>,
         limit: u64,
-        record: &mut Record,
+        patience: &mut Patience,
         fed: impl FnMut(&[u8]),
     ) -> Result<Body, Stop> {
         let head = session.head();
         // Of HTTP/1.0 nobody expects a 1xx (RFC 9110 section 10.1.1).
-        let waits = head.headers.contains_key(EXPECT) && head.version != Version::HTTP_10;
+        let waits = head.fields.all("expect").next().is_some() && head.version != Version::HTTP_10;
         if waits && request.declared != Some(0) {
             // Only now: whatever the head could refuse has been refused without asking for the body.
             if session.go_on().await.is_err() {
@@ -251,18 +283,18 @@ impl Exchange {
         }
         let limits = &live.config.limits;
         let bounds = BodyLimits { body: limit, buffered: limits.buffered, declared: request.declared };
-        let read = body::read(session, &self.gateway.buffered, &bounds, fed);
-        match tokio::time::timeout(limits.body_timeout, read).await {
-            Ok(Ok(body)) => {
-                record.received = u64::try_from(body.as_slice().len()).unwrap_or(u64::MAX);
-                Ok(body)
-            }
-            Ok(Err(error)) => {
+        let read = {
+            let read = pin!(body::read(session, &self.gateway.buffered, &bounds, fed));
+            patience.within(limits.body_timeout, read).await
+        };
+        match read {
+            Some(Ok(body)) => Ok(body),
+            Some(Err(error)) => {
                 // Where the next request would begin is anybody's guess now.
                 session.close_after();
                 Err(Ending::refuse(error.reason).because(error.detail))
             }
-            Err(_) => Err(Ending::refuse(Reason::BodyTimeout).because("the body did not arrive in time")),
+            None => Err(Ending::refuse(Reason::BodyTimeout).because("the body did not arrive in time")),
         }
     }
 

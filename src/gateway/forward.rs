@@ -1,9 +1,13 @@
 //! The way to the upstream and back: forward, keep what duplicates will be told, settle the claim.
 
+use std::pin::pin;
+use std::time::Instant;
+
 use bytes::{Bytes, BytesMut};
 
 use super::ending::{Ending, Stop};
 use super::headers::Added;
+use super::patience::Patience;
 use super::record::Record;
 use super::request::Request;
 use super::respond::Passed;
@@ -18,16 +22,24 @@ use crate::metrics::Operation;
 use crate::time::UnixTime;
 use crate::verify::{Event, Verified};
 
+/// What goes to the upstream of a request.
+#[derive(Clone, Copy)]
+pub(super) struct Parcel<'a> {
+    pub(super) head: &'a Head,
+    pub(super) event: &'a Event,
+    /// The bytes that were verified.
+    pub(super) body: &'a [u8],
+}
+
 impl Gateway {
     /// Forwards, reads what has to be kept of the answer, and settles the claim before the sender is answered.
     pub(super) async fn forward(
         &self,
-        head: &Head,
         request: &Request<'_>,
         permit: Admitted,
-        event: &Event,
-        body: &[u8],
+        Parcel { head, event, body }: Parcel<'_>,
         record: &mut Record,
+        patience: &mut Patience,
     ) -> Result<Stop, Stop> {
         let route = &*request.route;
         record.attempt = permit.attempt();
@@ -36,7 +48,7 @@ impl Gateway {
         let origin = record.origin.clone();
         let secret = verified.and_then(|verified| route.secret_names.get(verified.secret_index()));
         let host = request.host.as_bytes();
-        let signature = signing::sign(route, &permit, record.key.as_ref(), event, body, clock::now());
+        let signature = signing::sign(route, &permit, record.key.as_ref(), event, body, clock::now);
         let passed_on = record.passed_on();
         let added = Added {
             host,
@@ -62,39 +74,41 @@ impl Gateway {
         let outbound = Outbound { head, target: &target, added: &added, body };
 
         let started = clock::monotonic();
-        let exchange = async {
-            let answer = upstream::send(&permit, &self.pool, &request.live.peer, &outbound).await?;
-            take_in(answer, &self.pool).await
+        let outcome = {
+            let exchange = pin!(async {
+                let answer = upstream::send(&permit, &self.pool, &request.live.peer, &outbound).await?;
+                take_in(answer, &self.pool).await
+            });
+            patience.within(route.timeout, exchange).await
         };
-        let outcome = tokio::time::timeout(route.timeout, exchange).await;
-        record.answered(request.live, started);
+        let answered = record.answered(request.live, started);
 
         let refused = |reason, error: &UpstreamError| Ending::refuse(reason).because(error.to_string());
         match outcome {
-            Ok(Ok(passed)) => {
+            Some(Ok(passed)) => {
                 record.upstream_status = Some(passed.status.as_u16());
-                self.settle(permit, &passed, record).await;
+                self.settle(permit, &passed, answered, record).await;
                 Ok(Box::new(Ending::Pass(passed)))
             }
-            Ok(Err(error)) => {
-                self.give_back(permit, record).await;
+            Some(Err(error)) => {
+                self.give_back(permit, answered, record).await;
                 let reason = match error {
                     UpstreamError::Unreachable(_) => Reason::UpstreamUnreachable,
                     UpstreamError::Failed(_) => Reason::UpstreamFailed,
                 };
                 Err(refused(reason, &error))
             }
-            Err(_) => {
-                self.give_back(permit, record).await;
+            None => {
+                self.give_back(permit, answered, record).await;
                 Err(Ending::refuse(Reason::UpstreamTimeout))
             }
         }
     }
 
     /// The upstream accepted (2xx): remember it, with the answer if it is short. Otherwise the event is free again.
-    async fn settle(&self, permit: Admitted, passed: &Passed, record: &mut Record) {
+    async fn settle(&self, permit: Admitted, passed: &Passed, answered: Instant, record: &mut Record) {
         if !passed.status.is_success() {
-            return self.give_back(permit, record).await;
+            return self.give_back(permit, answered, record).await;
         }
         // An answer in a coding is worth nothing without the line that names it; copies get our own then.
         let plain =
@@ -105,9 +119,8 @@ impl Gateway {
             body: passed.start.clone(),
         });
         // A store that fails now changes nothing for the sender: the upstream has accepted the event.
-        let started = clock::monotonic();
         let committed = permit.commit(&self.stores, clock::steady(), kept).await;
-        self.metrics.store(Operation::Commit, started.elapsed());
+        self.metrics.store(Operation::Commit, answered.elapsed());
         match committed {
             Ok(Committed::Yes) => {}
             Ok(Committed::TooLate) => {
@@ -117,10 +130,10 @@ impl Gateway {
         }
     }
 
-    pub(super) async fn give_back(&self, permit: Admitted, record: &mut Record) {
-        let started = clock::monotonic();
+    /// The claim that was held until `answered` ends.
+    pub(super) async fn give_back(&self, permit: Admitted, answered: Instant, record: &mut Record) {
         let released = permit.release(&self.stores, clock::steady()).await;
-        self.metrics.store(Operation::Release, started.elapsed());
+        self.metrics.store(Operation::Release, answered.elapsed());
         if let Err(error) = released {
             record.store_failed(self, Operation::Release, &error);
         }

@@ -5,6 +5,7 @@ use super::ending::{self, Ending, Stop};
 use super::exchange::Exchange;
 use super::first_contact::Taken;
 use super::live::Live;
+use super::patience::Patience;
 use super::record::Record;
 use super::request::Request;
 use super::session::Session;
@@ -76,8 +77,12 @@ impl Exchange {
         if may_ask && route.mode == Mode::Enforce {
             let limit = LONGEST_BODY.min(route.body);
             if request.declared.is_none_or(|declared| declared <= limit) {
-                match self.read_body(session, live, request, limit, record, |_| {}).await {
-                    Ok(body) => self.challenged(session, request, Some(&body), None)?,
+                let mut patience = Patience::default();
+                match self.read_body(session, live, request, limit, &mut patience, |_| {}).await {
+                    Ok(body) => {
+                        record.received = body.length();
+                        self.challenged(session, request, Some(&body), None)?;
+                    }
                     Err(ending) if ending.is(Reason::BodyTooLarge) => {}
                     Err(ending) => return Err(ending),
                 }

@@ -22,13 +22,12 @@ pub(crate) struct Live {
     pub(crate) loaded_at: UnixTime,
     /// What traces requests.
     pub(crate) tracer: Option<Arc<Tracer>>,
-    routes: HashMap<String, RouteLive>,
+    routes: HashMap<String, Arc<RouteLive>>,
     /// What decisions without a route share in the journal.
     pub(super) unrouted: Arc<About>,
 }
 
 /// What a route needs besides its configuration.
-#[derive(Clone)]
 pub(super) struct RouteLive {
     /// Where it leads.
     pub(super) peer: Peer,
@@ -82,7 +81,7 @@ impl Live {
                 for (index, lifetime) in route.secret_lifetimes.iter().enumerate() {
                     live.metrics.expires(index, lifetime.until);
                 }
-                Ok((route.name.clone(), live))
+                Ok((route.name.clone(), Arc::new(live)))
             })
             .collect::<Result<_, String>>()?;
         let tracer = config.tracing.as_ref().map(|tracing| Tracer::new(tracing, metrics)).transpose()?;
@@ -91,7 +90,7 @@ impl Live {
     }
 
     /// What belongs to `route`, which is one of this configuration's.
-    pub(super) fn of(&self, route: &Route) -> Option<&RouteLive> {
+    pub(super) fn of(&self, route: &Route) -> Option<&Arc<RouteLive>> {
         self.routes.get(&route.name)
     }
 

@@ -20,6 +20,7 @@ mod kept;
 mod keys;
 mod listen;
 mod live;
+mod patience;
 mod record;
 mod request;
 mod respond;

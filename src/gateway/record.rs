@@ -41,7 +41,8 @@ pub(super) struct Record {
     pub(super) key: Option<EventKey>,
     pub(super) verdict: DedupeVerdict,
     pub(super) origin: Option<Box<Origin>>,
-    received_at: UnixTime,
+    /// When its head was there.
+    pub(super) received_at: UnixTime,
     pub(super) started: Instant,
     upstream: Option<Duration>,
     method: Option<Method>,
@@ -50,7 +51,7 @@ pub(super) struct Record {
     timeline: Timeline,
     body_hash: Option<u128>,
     kept: Option<Box<Kept>>,
-    pub(super) route: Option<(Arc<Route>, Option<RouteLive>)>,
+    pub(super) route: Option<(Arc<Route>, Option<Arc<RouteLive>>)>,
     pub(super) event: Event,
     /// What a delivery that was not verified calls its event.
     words: Event,
@@ -98,7 +99,7 @@ impl Record {
     }
 
     /// Its route is known.
-    pub(super) fn route(&mut self, route: &Arc<Route>, live: Option<&RouteLive>) {
+    pub(super) fn route(&mut self, route: &Arc<Route>, live: Option<&Arc<RouteLive>>) {
         self.route = Some((Arc::clone(route), live.cloned()));
     }
 
@@ -110,14 +111,13 @@ impl Record {
     }
 
     /// Its body is here.
-    pub(super) fn body(&mut self, gateway: &Gateway, request: &Request<'_>, body: &mut Body) {
+    pub(super) fn body(&mut self, gateway: &Gateway, request: &Request<'_>, body: &mut Body, at: Instant) {
         if !gateway.journal.is_on() {
             return;
         }
-        self.timeline.body = self.micros();
+        self.timeline.body = self.micros(at);
         self.body_hash = Some(xxh3_128(body.as_slice()));
-        let length = u64::try_from(body.as_slice().len()).unwrap_or(u64::MAX);
-        if request.route.journal.bodies == KeptBodies::None || !gateway.journal.takes(length) {
+        if request.route.journal.bodies == KeptBodies::None || !gateway.journal.takes(body.length()) {
             return;
         }
         self.kept = Some(Box::new(Kept {
@@ -133,20 +133,20 @@ impl Record {
     }
 
     /// It was verified, by which secret, and how many milliseconds after it was sent.
-    pub(super) fn verified(&mut self, verified: &Verified, age: Option<i64>) {
+    pub(super) fn verified(&mut self, verified: &Verified, age: Option<i64>, at: Instant) {
         let secret = verified.secret_index();
         self.verified = Some(WasVerified::of(verified));
         self.age = age;
-        self.timeline.verified = self.micros();
+        self.timeline.verified = self.micros(at);
         if let Some((_, Some(live))) = &self.route {
             let age = age.map(|age| Duration::from_millis(u64::try_from(age).unwrap_or(0)));
-            live.metrics.verified(secret, age, clock::now());
+            live.metrics.verified(secret, age, self.received_at);
         }
     }
 
     /// Microseconds since the head was there; never 0, which stands for never.
-    fn micros(&self) -> u32 {
-        micros(clock::monotonic().duration_since(self.started))
+    fn micros(&self, at: Instant) -> u32 {
+        micros(at.duration_since(self.started))
     }
 
     /// In shadow mode: why it would have been refused.
@@ -174,7 +174,7 @@ impl Record {
     pub(super) fn claimed(&mut self, gateway: &Gateway, started: Instant) {
         self.step(Step::Claim, Some(started));
         let now = clock::monotonic();
-        self.timeline.claimed = micros(now.duration_since(self.started));
+        self.timeline.claimed = self.micros(now);
         gateway.metrics.store(Operation::Claim, now.duration_since(started));
     }
 
@@ -185,13 +185,14 @@ impl Record {
     }
 
     /// The upstream answered or gave up.
-    pub(super) fn answered(&mut self, live: &RouteLive, started: Instant) {
+    pub(super) fn answered(&mut self, live: &RouteLive, started: Instant) -> Instant {
         self.step(Step::Upstream, Some(started));
         let now = clock::monotonic();
         let took = now.duration_since(started);
-        self.timeline.upstream = micros(now.duration_since(self.started));
+        self.timeline.upstream = self.micros(now);
         live.metrics.upstream(took);
         self.upstream = Some(took);
+        now
     }
 
     /// What a refused delivery calls its event, for the journal alone and only where that keeps it: a stranger's words.

@@ -23,7 +23,7 @@ pub(super) fn sign(
     key: Option<&EventKey>,
     event: &Event,
     body: &[u8],
-    now: UnixTime,
+    now: impl FnOnce() -> UnixTime,
 ) -> Option<Signature> {
     let signer = route.trust.signer.as_ref()?;
     if !permit.proof().is_verified() {
@@ -31,7 +31,7 @@ pub(super) fn sign(
     }
     let signed_id = event.id.as_deref().filter(|id| route.trust.event_id_is_signed && is_webhook_id(id));
     let id = signed_id.map_or_else(|| made_up(route, key, body), str::to_owned);
-    let timestamp = now.seconds();
+    let timestamp = now().seconds();
     let signature = signer.sign(&id, timestamp, body);
     Some(Signature { id, timestamp, signature })
 }

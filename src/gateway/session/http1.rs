@@ -3,7 +3,9 @@
 use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
 use pingora::protocols::Stream;
@@ -18,6 +20,7 @@ use crate::clock;
 use crate::config::Limits;
 use crate::gateway::chunked::{Chunked, Step};
 use crate::gateway::framing::{Framing, Problem};
+use crate::gateway::patience::Patience;
 use crate::gateway::state::ConnectionPermit;
 
 /// How much room the first read of a head has. Most requests fit; a connection that waits holds no room at all.
@@ -43,6 +46,8 @@ pub(in crate::gateway) struct Http1 {
     pub(super) peer: Option<IpAddr>,
     /// How the body of the answer is written.
     pub(super) outgoing: Outgoing,
+    /// How long all this may take.
+    pub(super) patience: Patience,
     _permit: ConnectionPermit,
 }
 
@@ -72,6 +77,7 @@ impl Http1 {
             last: false,
             peer,
             outgoing: Outgoing::Whole,
+            patience: Patience::default(),
             _permit: permit,
         }
     }
@@ -83,9 +89,9 @@ impl Http1 {
         // Some senders put an empty line behind a body; it is no beginning of a request (RFC 9112 section 2.2).
         if matches!(&*self.inbox, b"" | b"\r\n") {
             self.inbox = BytesMut::new();
-            match timeout(KEEPALIVE, self.read(FIRST_READ)).await {
-                Ok(Ok(1..)) => {}
-                Ok(Ok(0) | Err(_)) | Err(_) => return Arrival::Gone,
+            match self.read_within(KEEPALIVE).await {
+                Some(Ok(1..)) => {}
+                Some(Ok(0) | Err(_)) | None => return Arrival::Gone,
             }
         }
         let begun = clock::monotonic();
@@ -120,10 +126,10 @@ impl Http1 {
                 }
             }
             let left = limits.header_timeout.saturating_sub(begun.elapsed());
-            match timeout(left, self.read(FIRST_READ)).await {
-                Ok(Ok(1..)) => {}
-                Ok(Ok(0) | Err(_)) => return Arrival::Gone,
-                Err(_) => {
+            match self.read_within(left).await {
+                Some(Ok(1..)) => {}
+                Some(Ok(0) | Err(_)) => return Arrival::Gone,
+                None => {
                     return self.refused(Reason::BodyTimeout, 408, "the head did not arrive in time");
                 }
             }
@@ -198,7 +204,7 @@ impl Http1 {
         let mut taken = 0_usize;
         while taken < SKIM_BYTES {
             let next = {
-                let mut more = std::pin::pin!(self.more());
+                let mut more = pin!(self.more());
                 poll_fn(|cx| {
                     Poll::Ready(match more.as_mut().poll(cx) {
                         Poll::Ready(Ok(Piece::Next(bytes))) => Some(Ok(bytes.len())),
@@ -231,7 +237,8 @@ impl Http1 {
             let mut taken = 0_usize;
             while taken < LINGER_BYTES {
                 self.inbox.clear();
-                match self.read(FIRST_READ).await {
+                self.inbox.reserve(FIRST_READ);
+                match self.stream.read_buf(&mut self.inbox).await {
                     Ok(0) | Err(_) => break,
                     Ok(count) => taken = taken.saturating_add(count),
                 }
@@ -242,11 +249,12 @@ impl Http1 {
 
     /// Writes all of it and sends it off.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let writing = async {
-            self.stream.write_all(bytes).await?;
-            self.stream.flush().await
-        };
-        timeout(WRITE_TIMEOUT, writing).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        let Self { stream, patience, .. } = self;
+        let writing = pin!(async {
+            stream.write_all(bytes).await?;
+            stream.flush().await
+        });
+        patience.within(WRITE_TIMEOUT, writing).await.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
     }
 
     async fn body_bytes(&mut self, room: usize) -> Result<(), Broken> {
@@ -266,9 +274,11 @@ impl Http1 {
         }
     }
 
-    async fn read(&mut self, room: usize) -> io::Result<usize> {
-        self.inbox.reserve(room);
-        self.stream.read_buf(&mut self.inbox).await
+    /// Reads a little more; `None` when nothing came within this time.
+    async fn read_within(&mut self, limit: Duration) -> Option<io::Result<usize>> {
+        let Self { stream, inbox, patience, .. } = self;
+        inbox.reserve(FIRST_READ);
+        patience.within(limit, pin!(stream.read_buf(inbox))).await
     }
 }
 

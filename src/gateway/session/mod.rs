@@ -16,6 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::framing::Problem;
+use super::patience::Patience;
 use crate::admit::Reason;
 use crate::config::Limits;
 
@@ -99,6 +100,21 @@ impl Session {
         }
     }
 
+    /// Its timer, for work that also needs the session.
+    pub(super) fn lend_patience(&mut self) -> Patience {
+        match self {
+            Self::Http1(session) => std::mem::take(&mut session.patience),
+            Self::Http2(_) => Patience::default(),
+        }
+    }
+
+    /// Takes its timer back.
+    pub(super) fn take_back(&mut self, patience: Patience) {
+        if let Self::Http1(session) = self {
+            session.patience = patience;
+        }
+    }
+
     /// Waits for more of the body.
     ///
     /// # Errors
@@ -162,7 +178,8 @@ impl Session {
                 None
             }
             Self::Http2(session) => {
-                session.finish().await;
+                // Boxed: it has more to wait for than all the rest, and hardly ever does.
+                Box::pin(session.finish()).await;
                 None
             }
         }

@@ -95,13 +95,14 @@ async fn write(stream: &mut Stream, outbound: &Outbound<'_>, inbox: &mut BytesMu
     }
     stream.write_all(&head).await?;
     let mut rest = body;
-    let mut piece = [0_u8; FIRST_READ];
     // Runs from an early 2xx on, and anew with every piece of the body that the upstream still takes.
     let mut stalled: Option<Pin<Box<tokio::time::Sleep>>> = None;
     let complete = poll_fn(|cx| {
         loop {
             if inbox.len() <= HEAD_LIMIT {
-                let mut heard = ReadBuf::new(&mut piece);
+                // Here and not outside, where it would be a part of the future, and moved with it.
+                let mut piece = [const { MaybeUninit::uninit() }; FIRST_READ];
+                let mut heard = ReadBuf::uninit(&mut piece);
                 match Pin::new(&mut *stream).poll_read(cx, &mut heard) {
                     Poll::Ready(Ok(())) if heard.filled().is_empty() => return Poll::Ready(Ok(false)),
                     Poll::Ready(Ok(())) => {
