@@ -42,7 +42,7 @@ impl<'q> Attempt<'q> {
             method: Cow::Borrowed(question.head.method),
             target: Cow::Borrowed(question.head.target),
             origin: question.head.origin.map(Cow::Borrowed),
-            headers: Cow::Borrowed(question.head.headers),
+            headers: Cow::Owned(question.head.headers.to_map()),
             body: Bytes::copy_from_slice(question.body),
             now: question.now,
         }
@@ -55,7 +55,7 @@ impl<'q> Attempt<'q> {
             method: &self.method,
             target: &self.target,
             origin: self.origin.as_deref(),
-            headers: &self.headers,
+            headers: &*self.headers,
         };
         let verified = verify(&self.scheme, &keys, &head, &self.body, tolerance, self.now);
         let verified = verified.map_err(Refused::Rejected)?;

@@ -1,7 +1,9 @@
 //! What can be seen of a delivery without any secret: shapes and lengths, never a value that may be one.
 
 use crate::time::Distance;
-use crate::verify::{Algorithm, Alternative, Encoding, Layout, Location, TimeUnit, TimestampSource};
+use crate::verify::{
+    Algorithm, Alternative, Encoding, Layout, Location, TimeUnit, TimestampSource, header_text,
+};
 
 use super::timing::show;
 use super::{Fact, Question};
@@ -85,12 +87,12 @@ fn signature(question: &Question<'_>, form: &Alternative) -> String {
     let Location::Header(name) = &form.signature.location else {
         return format!("looked for at {}", form.signature.location);
     };
-    let values: Vec<_> = question.head.headers.get_all(name).iter().collect();
+    let values: Vec<_> = question.head.headers.values(name).collect();
     match values.as_slice() {
         [] => format!("`{name}` is not there"),
-        [value] => match value.to_str() {
-            Ok(text) => format!("`{name}` is there: {}", text_shape(text, form)),
-            Err(_) => format!("`{name}` is there and is not ASCII"),
+        [value] => match header_text(value) {
+            Some(text) => format!("`{name}` is there: {}", text_shape(text, form)),
+            None => format!("`{name}` is there and is not ASCII"),
         },
         many => format!("`{name}` is there {} times", many.len()),
     }
@@ -147,7 +149,7 @@ fn body(question: &Question<'_>) -> String {
 
 fn sent(question: &Question<'_>, form: &Alternative) -> Option<String> {
     let timestamp = form.timestamp.as_ref()?;
-    let header = |name| question.head.headers.get(name)?.to_str().ok();
+    let header = |name| question.head.headers.text(name);
     let text = match (&timestamp.source, &form.signature.location, &form.signature.layout) {
         (TimestampSource::Header(name), ..) => header(name)?,
         (TimestampSource::Signature, Location::Header(name), Layout::Pairs(pairs)) => {

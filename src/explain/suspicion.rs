@@ -21,11 +21,11 @@ pub(super) fn suspicions(question: &Question<'_>) -> Vec<Mistake> {
 fn other_headers(question: &Question<'_>) -> Hint {
     let attempt = Attempt::of(question);
     let expected = attempt.signature_headers();
-    if expected.is_empty() || expected.iter().any(|name| question.head.headers.contains_key(name)) {
+    if expected.is_empty() || expected.iter().any(|name| question.head.headers.has(name)) {
         return None;
     }
     let shown: Vec<_> = expected.iter().map(|name| format!("`{name}`")).collect();
-    let has = |location: &Location| matches!(location, Location::Header(name) if name != "authorization" && question.head.headers.contains_key(name));
+    let has = |location: &Location| matches!(location, Location::Header(name) if name != "authorization" && question.head.headers.has(name));
     let others: Vec<_> = question
         .other_senders
         .iter()
@@ -50,8 +50,7 @@ fn other_headers(question: &Question<'_>) -> Hint {
 
 /// `Content-Length` says that other bytes were sent.
 fn length(question: &Question<'_>) -> Hint {
-    let announced: usize =
-        question.head.headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;
+    let announced: usize = question.head.headers.text(&http::header::CONTENT_LENGTH)?.parse().ok()?;
     let here = question.body.len();
     (announced != here).then(|| {
         let advice = format!(
@@ -71,8 +70,7 @@ fn empty(question: &Question<'_>) -> Hint {
 
 /// The head says it is compressed, the body is not.
 fn decompressed(question: &Question<'_>) -> Hint {
-    let encoding =
-        question.head.headers.get(http::header::CONTENT_ENCODING)?.to_str().ok()?.to_ascii_lowercase();
+    let encoding = question.head.headers.text(&http::header::CONTENT_ENCODING)?.to_ascii_lowercase();
     let plain = encoding.contains("gzip") && !question.body.starts_with(&[0x1f, 0x8b]);
     plain.then(|| {
         let advice = "Content-Encoding says gzip and the body is plain: a framework decompressed it, and the compressed bytes \
@@ -90,7 +88,7 @@ fn signature_length(question: &Question<'_>) -> Hint {
     {
         return None;
     }
-    let text = question.head.headers.get(name)?.to_str().ok()?;
+    let text = question.head.headers.text(name)?;
     let text = text.strip_prefix(&*form.signature.prefix).unwrap_or(text);
     let expected = signing::digest_length(&form.algorithm)?;
     let bytes = match form.signature.encoding {

@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
-use http::HeaderMap;
 use ipnet::IpNet;
+
+use super::session::Fields;
+use crate::verify::header_text as text_of;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
@@ -19,7 +21,7 @@ pub(super) struct Origin {
 }
 
 /// Reads the origin of a request whose connection comes from `peer`.
-pub(super) fn origin(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Origin {
+pub(super) fn origin(peer: Option<IpAddr>, fields: &Fields, trusted: &[IpNet]) -> Origin {
     let Some(peer) = peer.map(|peer| peer.to_canonical()) else {
         return Origin { client: None, trusted: false, forwarded_for: "unknown".into() };
     };
@@ -27,10 +29,9 @@ pub(super) fn origin(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet
     if !is_trusted(&peer) {
         return Origin { client: Some(peer), trusted: false, forwarded_for: text(peer) };
     }
-    let claimed: Vec<&str> = headers
-        .get_all(FORWARDED_FOR)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
+    let claimed: Vec<&str> = fields
+        .all(FORWARDED_FOR)
+        .filter_map(text_of)
         .flat_map(|value| value.split(','))
         .map(str::trim)
         .filter(|hop| !hop.is_empty())
@@ -74,10 +75,11 @@ fn address_of(hop: &str) -> Option<IpAddr> {
 }
 
 /// `https` or `http`, as the sender spoke it.
-pub(super) fn proto(tls: bool, trusted: bool, headers: &HeaderMap) -> &str {
-    let claimed = if trusted { headers.get("x-forwarded-proto") } else { None };
-    match claimed.and_then(|value| value.to_str().ok()) {
-        Some(claimed @ ("http" | "https")) => claimed,
+pub(super) fn proto(tls: bool, trusted: bool, fields: &Fields) -> &'static str {
+    let claimed = if trusted { fields.all("x-forwarded-proto").next() } else { None };
+    match claimed {
+        Some(b"http") => "http",
+        Some(b"https") => "https",
         _ if tls => "https",
         _ => "http",
     }
@@ -88,8 +90,9 @@ mod tests {
     use super::*;
 
     fn client(peer: &str, forwarded: &str) -> String {
-        let mut headers = HeaderMap::new();
+        let mut headers = http::HeaderMap::new();
         headers.insert(FORWARDED_FOR, forwarded.parse().unwrap());
+        let headers = Fields::of(&headers);
         let trusted = ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
         origin(Some(peer.parse().unwrap()), &headers, &trusted).client.unwrap().to_string()
     }

@@ -111,20 +111,12 @@ fn bracketed(host: &[u8]) -> Option<usize> {
 
 /// The end of a name: labels that are not empty with dots between them. One dot may stand at the end.
 fn name(host: &[u8]) -> Option<usize> {
-    let end = host.iter().position(|byte| *byte == b':').unwrap_or(host.len());
-    let mut before = b'.';
-    for &byte in host.get(..end)? {
-        let fits = match byte {
-            b'.' => before != b'.',
-            b'-' | b'_' | b'~' => true,
-            _ => byte.is_ascii_alphanumeric(),
-        };
-        if !fits {
-            return None;
-        }
-        before = byte;
-    }
-    (end > 0).then_some(end)
+    let in_name =
+        |byte: &u8| matches!(byte, b'a'..=b'z' | b'.' | b'-' | b'0'..=b'9' | b'A'..=b'Z' | b'_' | b'~');
+    let end = host.iter().position(|byte| !in_name(byte)).unwrap_or(host.len());
+    let name = host.get(..end)?;
+    let empty_label = name.starts_with(b".") || name.windows(2).any(|two| two == b"..");
+    (!name.is_empty() && !empty_label).then_some(end)
 }
 
 fn is_port(port: &[u8]) -> bool {

@@ -51,7 +51,9 @@ impl Patience {
 /// So much from now on. A limit beyond what the clock can hold is none that is ever reached; tokio stands for it with 30 years.
 fn later(limit: Duration) -> Instant {
     let now = Instant::now();
-    now.checked_add(limit).or_else(|| now.checked_add(Duration::from_hours(24 * 365 * 30))).unwrap_or(now)
+    now.checked_add(limit)
+        .or_else(|| now.checked_add(Duration::from_secs(30 * 365 * 24 * 3600)))
+        .unwrap_or(now)
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ impl Request<'_> {
             method: head.method.as_str(),
             target: &self.target,
             origin: self.signed_origin.as_deref(),
-            headers: &head.headers,
+            headers: &head.fields,
         }
     }
 
@@ -63,7 +63,7 @@ pub(super) fn identify<'l>(
 ) -> Result<Request<'l>, Stop> {
     let bad = |why: &'static str| Ending::refuse(Reason::BadRequest).because(why);
     let head = session.head();
-    let origin = client::origin(session.peer(), &head.headers, &live.config.trusted_proxies);
+    let origin = client::origin(session.peer(), &head.fields, &live.config.trusted_proxies);
     record.client = origin.client;
     record.traced(live, head, origin.trusted);
     framing::check_semantics(&head.method, &head.fields).map_err(bad)?;
@@ -90,7 +90,7 @@ pub(super) fn identify<'l>(
     let found = live.of(route);
     record.route(route, found);
     let Some(route_live) = found else { return Err(Ending::refuse(Reason::NoRoute)) };
-    let proto = client::proto(tls, origin.trusted, &head.headers);
+    let proto = client::proto(tls, origin.trusted, &head.fields);
     let signed_origin =
         route_live.signs_url.then(|| route.public_url.clone().unwrap_or_else(|| format!("{proto}://{host}")));
     let declared = declared_length(head);

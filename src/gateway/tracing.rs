@@ -28,7 +28,7 @@ impl Record {
         let since = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.tracing = Some(Box::new(Tracing {
             tracer: Arc::clone(tracer),
-            trace: tracer.begin(&head.headers, trusted),
+            trace: tracer.begin(&head.fields, trusted),
             method: known(&head.method),
             began: clock::wall_nanos().saturating_sub(since),
         }));

@@ -1,6 +1,8 @@
 //! W3C Trace Context, level 1 (<https://www.w3.org/TR/trace-context/>): reading `traceparent` and writing our own.
 
-use http::HeaderMap;
+use http::HeaderName;
+
+use crate::verify::Headers;
 
 /// The name of the field that carries a request's place in its trace.
 pub const TRACEPARENT: &str = "traceparent";
@@ -29,10 +31,11 @@ pub(super) struct Parent {
 
 impl Parent {
     /// What the request carries, if it is valid and stands there once.
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut all = headers.get_all(TRACEPARENT).iter();
-        let only = all.next().filter(|_| all.next().is_none())?;
-        Self::read(only.as_bytes())
+    pub(super) fn of(headers: &dyn Headers) -> Option<Self> {
+        let name = HeaderName::from_static(TRACEPARENT);
+        let mut all = headers.values(&name);
+        let only = all.next()?;
+        if all.next().is_none() { Self::read(only) } else { None }
     }
 
     /// Reads a `traceparent` (section 3.2.2): `00-TRACE-SPAN-FLAGS` in lower-case hex; a later version may have more behind it.
@@ -57,11 +60,11 @@ impl Parent {
 }
 
 /// Whether the request's `tracestate` may go on: not more of it than every hop has to carry. It is never read here.
-pub(super) fn state_goes_on(headers: &HeaderMap) -> bool {
+pub(super) fn state_goes_on(headers: &dyn Headers) -> bool {
     let (mut members, mut bytes) = (0_usize, 0_usize);
-    for value in headers.get_all(TRACESTATE) {
+    for value in headers.values(&HeaderName::from_static(TRACESTATE)) {
         bytes = bytes.saturating_add(value.len()).saturating_add(1);
-        members = members.saturating_add(value.as_bytes().split(|byte| *byte == b',').count());
+        members = members.saturating_add(value.split(|byte| *byte == b',').count());
     }
     members <= STATE_MEMBERS && bytes <= STATE_BYTES + 1
 }
@@ -75,6 +78,8 @@ fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
     /// The example of section 3.2.3.

@@ -10,8 +10,6 @@ mod span;
 
 use std::time::{Duration, Instant};
 
-use http::HeaderMap;
-
 pub use self::context::{TRACEPARENT, TRACESTATE};
 use self::export::Exporter;
 use self::ids::Ids;
@@ -19,6 +17,7 @@ use self::span::Choice;
 pub use self::span::{Step, Trace};
 use crate::config::{Incoming, TracingConfig};
 use crate::metrics::Metrics;
+use crate::verify::Headers;
 
 /// What makes traces, as one configuration says.
 #[derive(Debug)]
@@ -92,7 +91,7 @@ impl Tracer {
 
     /// The place of a request with these headers in its trace. `trusted`: its peer is one of the trusted proxies.
     #[must_use]
-    pub fn begin(&self, headers: &HeaderMap, trusted: bool) -> Trace {
+    pub fn begin(&self, headers: &dyn Headers, trusted: bool) -> Trace {
         let choice = Choice { continues: self.continues, trusted, sample: self.sample, ids: &self.ids };
         Trace::begin(headers, &choice)
     }

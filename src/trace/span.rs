@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use http::HeaderMap;
 use smallvec::SmallVec;
 
 use super::context::{Parent, SpanId, TraceId, state_goes_on};
 use super::ids::Ids;
+use crate::verify::Headers;
 
 /// What a request spends time on, each a span below its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Trace {
     ///
     /// Whether it is recorded is decided by chance; only the word of a trusted proxy counts, in either direction. A sender is a
     /// stranger, and must not be able to have everything recorded, or nothing.
-    pub(super) fn begin(headers: &HeaderMap, choice: &Choice<'_>) -> Self {
+    pub(super) fn begin(headers: &dyn Headers, choice: &Choice<'_>) -> Self {
         let drawn = choice.ids.draw();
         let caller = Parent::of(headers);
         let continued = caller.filter(|_| choice.continues);
@@ -115,6 +115,8 @@ impl Trace {
 #[cfg(test)]
 mod tests {
     use super::super::context::{TRACEPARENT, TRACESTATE};
+    use http::HeaderMap;
+
     use super::*;
 
     const CALLER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

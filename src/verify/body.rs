@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::io::Read;
 
 use flate2::bufread::{GzDecoder, ZlibDecoder};
+use http::HeaderName;
 use http::header::CONTENT_ENCODING;
-use http::{HeaderMap, HeaderName};
 
 use super::delivery::{Head, Single};
 use super::form;
+use super::headers::Headers;
 use super::json::{self, Found};
 use super::locator::{Location, Pointer};
 use super::multipart;
@@ -76,7 +77,7 @@ fn inflate<'b, D: Read>(
 pub(crate) struct Body<'b> {
     /// The signed form.
     pub(crate) bytes: &'b [u8],
-    headers: &'b HeaderMap,
+    headers: &'b dyn Headers,
     json: Vec<(&'b Pointer, Found<'b>)>,
     raw: Vec<(&'b Pointer, Found<'b>)>,
     /// Whether something that its scheme reads stands in the JSON twice.
@@ -157,7 +158,7 @@ impl<'b> Body<'b> {
 }
 
 impl<'b> Kind<'b> {
-    fn of(headers: &'b HeaderMap) -> Self {
+    fn of(headers: &'b dyn Headers) -> Self {
         if form::is_form(headers) {
             return Self::Form;
         }
@@ -174,7 +175,7 @@ impl<'b> Kind<'b> {
 }
 
 /// The field of a form body of either kind; nothing in any other body.
-pub(crate) fn form_field<'a>(headers: &HeaderMap, body: &'a [u8], name: &str) -> form::Field<'a> {
+pub(crate) fn form_field<'a>(headers: &dyn Headers, body: &'a [u8], name: &str) -> form::Field<'a> {
     Kind::of(headers).field(body, name)
 }
 
@@ -220,8 +221,13 @@ pub(crate) fn locate<'a>(location: &Location, head: &Head<'a>, body: Option<&'a 
         (Location::Header(name), _) => header(head, name),
         (Location::Headers(names), _) => joined(names.iter().map(|name| header(head, name))),
         (Location::Numbered(prefix), _) => {
-            let numbered = head.headers.keys().filter(|name| is_numbered(name.as_str(), prefix));
-            joined(numbered.map(|name| header(head, name)))
+            let mut numbered = Vec::new();
+            head.headers.each(&mut |name, _| {
+                numbered.extend(
+                    HeaderName::from_bytes(name).ok().filter(|name| is_numbered(name.as_str(), prefix)),
+                );
+            });
+            joined(numbered.iter().map(|name| header(head, name)))
         }
         (Location::Query(name), _) => query_parameter(head, name),
         (Location::Form(name), Some(body)) => body.field(name),

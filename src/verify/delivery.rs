@@ -1,6 +1,8 @@
 //! A delivery as the sender sent it, borrowed: the head, and readers for its query and headers.
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
+
+use super::headers::Headers;
 
 /// Everything of a delivery but its body.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +15,7 @@ pub struct Head<'a> {
     /// Only senders that sign their URL need it.
     pub origin: Option<&'a str>,
     /// The headers as received.
-    pub headers: &'a HeaderMap,
+    pub headers: &'a dyn Headers,
 }
 
 /// What became of looking for a header that may stand only once.
@@ -40,17 +42,18 @@ impl<'a> Head<'a> {
     }
 
     pub(crate) fn single(&self, name: &HeaderName) -> Single<'a> {
-        let mut values = self.headers.get_all(name).iter();
-        match (values.next(), values.next()) {
-            (None, _) => Single::Absent,
-            (Some(value), None) => Single::Once(value.as_bytes()),
-            (Some(_), Some(_)) => Single::Repeated,
+        let Some((value, next)) = self.headers.find(name, 0) else { return Single::Absent };
+        match self.headers.find(name, next) {
+            None => Single::Once(value),
+            Some(_) => Single::Repeated,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
     #[test]

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use percent_encoding::percent_decode;
+
+use super::headers::Headers;
 
 /// More fields than any sender's form has; beyond it a stranger's body would cost too much to sort.
 const MOST_FIELDS: usize = 1024;
@@ -13,8 +14,8 @@ const MOST_FIELDS: usize = 1024;
 pub(crate) type Decoded<'a> = Cow<'a, [u8]>;
 
 /// Whether the headers call the body a form.
-pub(crate) fn is_form(headers: &HeaderMap) -> bool {
-    let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()?.split(';').next());
+pub(crate) fn is_form(headers: &dyn Headers) -> bool {
+    let essence = headers.text(&CONTENT_TYPE).and_then(|value| value.split(';').next());
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
 }
 
@@ -67,6 +68,8 @@ fn decode(text: &[u8]) -> Decoded<'_> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -107,7 +110,7 @@ mod tests {
 
     #[test]
     fn only_the_content_type_makes_a_form() {
-        let form = |value: &str| is_form(&[(CONTENT_TYPE, value.parse().unwrap())].into_iter().collect());
+        let form = |value: &str| is_form(&HeaderMap::from_iter([(CONTENT_TYPE, value.parse().unwrap())]));
         assert!(form("application/x-www-form-urlencoded"));
         assert!(form("Application/X-WWW-Form-Urlencoded; charset=UTF-8"));
         assert!(!form("application/json"));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::HeaderName;
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::time::{Tolerance, UnixTime};
@@ -10,6 +11,7 @@ use super::body_proof::{BodyFact, BodyProof};
 use super::claims::LEEWAY;
 use super::delivery::Head;
 use super::encoding::Bytes;
+use super::headers::text;
 use super::jose::malformed;
 use super::jose_keys::MESSAGE_USES;
 use super::jwt::outside;
@@ -192,8 +194,8 @@ fn check(form: &MessageForm, covers_body: bool, list: &InnerList) -> Result<(), 
 
 /// The members of a dictionary in a header, which may stand on several lines.
 fn header(head: &Head<'_>, name: &'static str) -> Result<Vec<(String, Member)>, Rejection> {
-    let values: Option<Vec<&str>> =
-        head.headers.get_all(name).iter().map(|value| value.to_str().ok()).collect();
+    let lines = HeaderName::from_static(name);
+    let values: Option<Vec<&str>> = head.headers.values(&lines).map(text).collect();
     let members = values.and_then(|values| dictionary(&values.join(", ")));
     match members {
         Some(members) if !members.is_empty() => Ok(members),

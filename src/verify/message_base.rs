@@ -5,6 +5,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::delivery::Head;
 use super::form;
+use super::headers::text;
 use super::jose::malformed;
 use super::rejection::Rejection;
 use super::structured::{InnerList, Item, Parameters};
@@ -75,8 +76,9 @@ fn authority(scheme: &str, host: &str) -> String {
 /// All values of the header, without the spaces around each.
 fn header(name: &str, head: &Head<'_>) -> Result<String, Rejection> {
     let mut values = Vec::new();
-    for value in head.headers.get_all(name) {
-        let text = value.to_str().map_err(|_| malformed("a header that is signed is not printable ASCII"))?;
+    let name = HeaderName::from_bytes(name.as_bytes()).ok();
+    for value in name.iter().flat_map(|name| head.headers.values(name)) {
+        let text = text(value).ok_or_else(|| malformed("a header that is signed is not printable ASCII"))?;
         values.push(text.trim_matches([' ', '\t']));
     }
     if values.is_empty() {

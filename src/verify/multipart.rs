@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
 use super::form::Field;
+use super::headers::Headers;
 
 /// More parts than any sender's form has.
 const MOST_PARTS: usize = 64;
@@ -14,8 +14,8 @@ const MOST_PARTS: usize = 64;
 const LONGEST_BOUNDARY: usize = 70;
 
 /// The boundary, if the headers call the body `multipart/form-data`.
-pub(crate) fn boundary(headers: &HeaderMap) -> Option<Cow<'_, str>> {
-    let kind = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+pub(crate) fn boundary(headers: &dyn Headers) -> Option<Cow<'_, str>> {
+    let kind = headers.text(&CONTENT_TYPE)?;
     let boundary = parameter(kind, "multipart/form-data", "boundary")?;
     (1..=LONGEST_BOUNDARY).contains(&boundary.len()).then_some(Cow::Borrowed(boundary))
 }
@@ -103,6 +103,8 @@ fn split_once<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
     use proptest::prelude::*;
 

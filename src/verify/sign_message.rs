@@ -33,7 +33,7 @@ pub(crate) fn sign(
     body: &[u8],
     time: UnixTime,
 ) -> Result<MessageHeaders, SignError> {
-    let mut headers: HeaderMap = head.headers.clone();
+    let mut headers: HeaderMap = head.headers.to_map();
     let mut names: Vec<String> = Vec::new();
     let content_digest = alternative.covers_body().then(|| {
         names.push("content-digest".to_owned());

@@ -3,8 +3,10 @@
 use std::ops::Range;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
+
+use crate::verify::Headers;
 
 /// Header lines in their order, names in the letter case they were sent in.
 #[derive(Clone, Debug, Default)]
@@ -67,25 +69,17 @@ impl Fields {
         self.raw.len()
     }
 
-    /// How many lines there are.
-    pub(in crate::gateway) fn count(&self) -> usize {
-        self.lines.len()
-    }
-
     /// Names and values.
     pub(in crate::gateway) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.lines.iter().map(|line| (self.part(&line.name), self.part(&line.value)))
     }
 
     /// The values of the lines with this name, which is in lower case.
-    pub(in crate::gateway) fn all<'f>(&'f self, name: &'static str) -> impl Iterator<Item = &'f [u8]> {
-        // Most names differ in their length, which is known without looking at them.
-        let length = u32::try_from(name.len()).unwrap_or(u32::MAX);
-        self.lines.iter().filter_map(move |line| {
-            let same = line.name.end.saturating_sub(line.name.start) == length
-                && self.part(&line.name).eq_ignore_ascii_case(name.as_bytes());
-            same.then(|| self.part(&line.value))
-        })
+    pub(in crate::gateway) fn all<'f>(&'f self, name: &str) -> impl Iterator<Item = &'f [u8]> {
+        self.lines
+            .iter()
+            .filter(move |line| self.is_named(line, name.as_bytes()))
+            .map(|line| self.part(&line.value))
     }
 
     /// The value of the first line with this name, as it can be kept.
@@ -93,13 +87,28 @@ impl Fields {
         HeaderValue::from_bytes(self.all(name).next()?).ok()
     }
 
-    /// The value as a part of the head it stands in, without a copy.
-    pub(in crate::gateway) fn shared(&self) -> impl Iterator<Item = (&[u8], Bytes)> {
-        self.lines.iter().map(|line| (self.part(&line.name), self.raw.slice(range(&line.value))))
+    /// Most names differ in their length, which is known without looking at them.
+    fn is_named(&self, line: &Line, name: &[u8]) -> bool {
+        let length = line.name.end.saturating_sub(line.name.start);
+        u32::try_from(name.len()) == Ok(length) && self.part(&line.name).eq_ignore_ascii_case(name)
     }
 
     fn part(&self, part: &Range<u32>) -> &[u8] {
         self.raw.get(range(part)).unwrap_or_default()
+    }
+}
+
+impl Headers for Fields {
+    fn find(&self, name: &HeaderName, from: usize) -> Option<(&[u8], usize)> {
+        let name = name.as_str().as_bytes();
+        let lines = self.lines.get(from..)?;
+        let place = lines.iter().position(|line| self.is_named(line, name))?;
+        let value = self.part(&lines.get(place)?.value);
+        Some((value, from.saturating_add(place).saturating_add(1)))
+    }
+
+    fn each(&self, show: &mut dyn FnMut(&[u8], &[u8])) {
+        self.iter().for_each(|(name, value)| show(name, value));
     }
 }
 
@@ -142,7 +151,9 @@ mod tests {
         let lines: Vec<_> = fields.iter().collect();
         assert_eq!(lines, [(&b"X-A"[..], &b"1"[..]), (b"x-b", b""), (b"x-a", b"2")]);
         assert_eq!(fields.all("x-a").collect::<Vec<_>>(), [b"1", b"2"]);
-        assert_eq!(fields.shared().map(|(_, value)| value).collect::<Vec<_>>(), ["1", "", "2"]);
+        let name = HeaderName::from_static("x-a");
+        let lines: &dyn Headers = &fields;
+        assert_eq!(lines.values(&name).collect::<Vec<_>>(), [b"1", b"2"]);
     }
 
     #[test]

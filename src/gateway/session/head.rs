@@ -2,8 +2,8 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use bytes::BytesMut;
+use http::{Method, Version};
 use pingora::http::RequestHeader;
 
 use super::fields::Fields;
@@ -21,8 +21,7 @@ pub(in crate::gateway) struct Head {
     pub(in crate::gateway) target: String,
     /// HTTP/2's `:authority`.
     pub(in crate::gateway) authority: Option<String>,
-    pub(in crate::gateway) headers: HeaderMap,
-    /// The header lines as they were sent, to be passed on.
+    /// The header lines as they were sent.
     pub(in crate::gateway) fields: Fields,
 }
 
@@ -46,18 +45,13 @@ impl Parsed {
 impl Head {
     /// Before the first request.
     pub(super) fn none() -> Self {
-        Self::new(Method::GET, Version::HTTP_11, String::new(), HeaderMap::new())
-    }
-
-    /// A head that came with no connection.
-    pub(in crate::gateway) fn new(
-        method: Method,
-        version: Version,
-        target: String,
-        headers: HeaderMap,
-    ) -> Self {
-        let fields = Fields::of(&headers);
-        Self { method, version, target, authority: None, headers, fields }
+        Self {
+            method: Method::GET,
+            version: Version::HTTP_11,
+            target: String::new(),
+            authority: None,
+            fields: Fields::default(),
+        }
     }
 
     /// The head of an HTTP/2 request.
@@ -68,7 +62,6 @@ impl Head {
             // What is not UTF-8 is no target that is served.
             target: String::from_utf8_lossy(head.raw_path()).into_owned(),
             authority: head.uri.authority().map(|authority| authority.as_str().to_owned()),
-            headers: head.headers.clone(),
             fields: Fields::of(&head.headers),
         }
     }
@@ -100,20 +93,8 @@ impl Head {
         framing::check_line_ends(raw, places.beginnings())?;
 
         let fields = Fields::new(inbox.split_to(length).freeze(), places);
-        let headers = map(&fields)?;
         let keep = framing::keeps_alive(version, &fields);
-        let head = Self { method, version, target, authority: None, headers, fields };
+        let head = Self { method, version, target, authority: None, fields };
         Ok(Some(Parsed { head, framing, keep }))
     }
-}
-
-fn map(fields: &Fields) -> Result<HeaderMap, Problem> {
-    let mut headers = HeaderMap::with_capacity(fields.count());
-    for (name, value) in fields.shared() {
-        let name = HeaderName::from_bytes(name).map_err(|_| "a header's name is none")?;
-        let value: Result<HeaderValue, _> = HeaderValue::from_maybe_shared::<Bytes>(value);
-        let value = value.map_err(|_| "a header's value is none")?;
-        headers.try_append(name, value).map_err(|_| "too many header lines")?;
-    }
-    Ok(headers)
 }
