@@ -197,10 +197,16 @@ pub fn spawn(options: RunOptions) -> Result<Running, RunError> {
 }
 
 fn runtime(threads: Option<usize>) -> Result<Runtime, RunError> {
-    let mut builder = Builder::new_multi_thread();
-    if let Some(threads) = threads {
-        builder.worker_threads(threads.max(1));
-    }
+    let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut builder = match threads.unwrap_or_else(processors) {
+        // Nobody to share the work with: no queues between threads, and no wake-ups across them.
+        0 | 1 => Builder::new_current_thread(),
+        threads => {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(threads);
+            builder
+        }
+    };
     builder
         .enable_all()
         .thread_name("sealpost")

@@ -24,7 +24,7 @@ use std::time::Duration;
 pub use self::answer::Answer;
 pub use self::disk::{DiskOptions, DiskStore};
 pub use self::memory::{MemoryLimits, MemoryStore};
-pub use self::moving::{Ask, MovingStore, Question, Reply, read_frame, write_frame};
+pub use self::moving::{Ask, MovingStore, Question, Reply, blocking, read_frame, write_frame};
 pub use self::redis::{RedisOptions, RedisStore};
 pub use self::stores::{Backend, Stores};
 use crate::time::UnixTime;

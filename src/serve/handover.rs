@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use self::door::Door;
 pub(super) use self::older::{House, serve};
-use crate::dedupe::Ask;
+use crate::dedupe::{Ask, blocking};
 
 /// The form of what the two processes say. Processes of different forms do not hand over.
 const FORM: u32 = 1;
@@ -104,7 +104,7 @@ impl Inherited {
         }
         let stream = stream.into_std().map_err(failed)?;
         stream.set_nonblocking(false).map_err(failed)?;
-        tokio::task::block_in_place(|| Self::receive(stream, &shown.to_string())).map(Some)
+        blocking(|| Self::receive(stream, &shown.to_string())).map(Some)
     }
 
     fn receive(mut stream: UnixStream, shown: &str) -> Result<Self, String> {

@@ -163,8 +163,9 @@ fn under_load_five_handovers_with_a_disk_store_lose_nothing_and_double_nothing()
 
 #[test]
 fn an_event_in_flight_at_the_older_process_is_in_flight_at_the_newer() {
-    for top in [MEMORY, DISK] {
-        let mut arena = arena(|setup| setup.top(top));
+    // One thread has nobody to hand its work to while the store changes hands.
+    for (top, threads) in [(MEMORY, "2"), (DISK, "2"), (DISK, "1")] {
+        let mut arena = arena(|setup| setup.top(top).argument("--threads").argument(threads));
         let gate = Gate::new();
         arena.upstream.next(gated(&gate, 201, "the first answer"));
         let delivery = plain("/hook", event("evt-1"));

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
 
 pub use self::wire::{Ask, Question, Reply, read_frame, write_frame};
@@ -105,7 +106,7 @@ impl MovingStore {
             return Err(format!("the store's operations have not ended within {SETTLE:?}"));
         }
         if let Backend::Disk(store) = &self.own {
-            tokio::task::block_in_place(|| store.lend());
+            blocking(|| store.lend());
         }
         Ok(())
     }
@@ -117,7 +118,7 @@ impl MovingStore {
             return;
         }
         if let Backend::Disk(store) = &self.own {
-            tokio::task::block_in_place(|| store.take_back());
+            blocking(|| store.take_back());
         }
         place.set(HERE);
     }
@@ -242,6 +243,15 @@ impl Place {
             Reply::Unavailable { why } => Err(StoreError::Unavailable(why)),
             reply => Ok(reply),
         }
+    }
+}
+
+/// Work that blocks, on a thread that serves: the others take over what else it has to do. Where it is the only one, everything
+/// waits, which is why this is for the few moments of a handover only.
+pub fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => work(),
+        _ => tokio::task::block_in_place(work),
     }
 }
 
