@@ -29,7 +29,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 
 use self::book::Book;
 pub use self::book::{Bounds, Mark};
-use self::disk::Disk;
+use self::disk::{Disk, Opened};
 pub use self::entry::{
     About, Again, DedupeVerdict, Entry, Kept, KeptPlace, Origin, Outcome, Timeline, cut, short,
 };
@@ -77,7 +77,7 @@ struct Inner {
     /// One takes over at a time, so that numbers are in order. Locks are taken in the order of these fields.
     taking: Mutex<Taking>,
     stats: Mutex<Stats>,
-    book: RwLock<Book>,
+    book: Arc<RwLock<Book>>,
     followers: Followers,
     disk: OnceLock<Disk>,
     /// A file that was asked for and is not open.
@@ -147,20 +147,22 @@ impl Journal {
         let mut book = Book::new(options.bounds, first_number(now));
         let mut stats = Stats::new(now);
         let mut gone = Vec::new();
-        let (disk, late) = match &options.folder {
-            None => (None, None),
-            Some(folder) => match Disk::open(folder, now, |entry| {
+        let opened = options.folder.as_ref().map(|folder| {
+            Opened::open(folder, now, |entry| {
                 stats.recall(&entry);
                 book.append(Arc::new(entry), &mut gone);
-            }) {
-                Ok(disk) => (Some(disk), None),
-                Err(why) => {
-                    tracing::error!(target: "sealpost::journal", "the journal is kept in memory only: {why}");
-                    (None, Some(Late { folder: folder.clone(), why }))
-                }
-            },
-        };
+            })
+        });
         book.expire(now, &mut gone);
+        let book = Arc::new(RwLock::new(book));
+        let begun = opened.map(|opened| opened.and_then(|opened| opened.begin(Arc::clone(&book))));
+        let (disk, late) = match begun.transpose() {
+            Ok(disk) => (disk, None),
+            Err(why) => {
+                tracing::error!(target: "sealpost::journal", "the journal is kept in memory only: {why}");
+                (None, options.folder.clone().map(|folder| Late { folder, why }))
+            }
+        };
         if let Some(disk) = &disk {
             disk.forget(&gone);
         }
@@ -169,7 +171,7 @@ impl Journal {
             arrived: Condvar::new(),
             dropped: AtomicU64::new(0),
             taking: Mutex::default(),
-            book: RwLock::new(book),
+            book,
             stats: Mutex::new(stats),
             followers: Followers::default(),
             disk: disk.map_or_else(OnceLock::new, OnceLock::from),
@@ -398,7 +400,8 @@ impl Inner {
         let Some(Late { folder, why }) = &mut *late else { return };
         let now = clock::now();
         let mut older = Vec::new();
-        let disk = match Disk::open(folder, now, |entry| older.push(Arc::new(entry))) {
+        let opened = Opened::open(folder, now, |entry| older.push(Arc::new(entry)));
+        let disk = match opened.and_then(|opened| opened.begin(Arc::clone(&self.book))) {
             Ok(disk) => disk,
             Err(still) => return *why = still,
         };

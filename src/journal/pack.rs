@@ -181,6 +181,15 @@ pub(super) fn entry(entry: &Entry, about: u64) -> Vec<u8> {
     serde_json::to_vec(&record).unwrap_or_default()
 }
 
+/// The number of the [`About`] that an entry's record needs.
+pub(super) fn about_of(record: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Only {
+        a: u64,
+    }
+    serde_json::from_slice::<Only>(record).ok().map(|only| only.a)
+}
+
 fn reason(word: &str) -> Option<Reason> {
     Reason::ALL.into_iter().find(|reason| reason.word() == word)
 }

@@ -59,16 +59,16 @@ pub struct RecordedRequest {
 }
 
 /// Gives every decision to `take`, oldest first. A folder is read as a journal's (`journal.path`), which no gateway may have open; a file
-/// as an export.
+/// as an export. Says how many decisions and requests of a folder were left out because they cannot be read.
 ///
 /// # Errors
 /// One sentence that says what is wrong and, in an export, in which line.
-pub fn recorded(path: &Path, mut take: impl FnMut(Recorded)) -> Result<(), String> {
+pub fn recorded(path: &Path, mut take: impl FnMut(Recorded)) -> Result<u64, String> {
     if path.is_dir() {
         return disk::read(path, |entry, kept| take(of_entry(&entry, kept.as_ref())));
     }
     let file = File::open(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    recorded_lines(BufReader::new(file), &path.display().to_string(), take)
+    recorded_lines(BufReader::new(file), &path.display().to_string(), take).map(|()| 0)
 }
 
 /// The same of an export that is read from somewhere else; `name` says from where.

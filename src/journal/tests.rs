@@ -14,11 +14,11 @@ use super::*;
 use crate::admit::{Reason, WasVerified};
 use crate::verify::EventKey;
 
-const NOW: UnixTime = UnixTime::from_millis(1_795_251_600_000);
+pub(super) const NOW: UnixTime = UnixTime::from_millis(1_795_251_600_000);
 const DAY: Duration = Duration::from_secs(24 * 3600);
-const LARGE: Bounds = Bounds { bytes: 1 << 30, entries: 1_000_000, age: DAY };
+pub(super) const LARGE: Bounds = Bounds { bytes: 1 << 30, entries: 1_000_000, age: DAY };
 
-fn about(route: Option<&str>) -> Arc<About> {
+pub(super) fn about(route: Option<&str>) -> Arc<About> {
     Arc::new(About {
         route: route.map(Box::from),
         sender: route.map(|_| "github".into()),
@@ -29,7 +29,7 @@ fn about(route: Option<&str>) -> Arc<About> {
     })
 }
 
-fn entry(id: &str, about: &Arc<About>, verified: bool, body: Option<&[u8]>) -> Entry {
+pub(super) fn entry(id: &str, about: &Arc<About>, verified: bool, body: Option<&[u8]>) -> Entry {
     Entry {
         number: 0,
         id: id.into(),
@@ -294,7 +294,7 @@ fn what_was_written_is_there_again_after_a_restart_with_its_requests_and_marks()
             });
             read.push((one.id, one.reason, request));
         })
-        .map(|()| read)
+        .map(|_| read)
     };
     let request = |redacted: bool| {
         let length = if redacted { 29 } else { 18 };

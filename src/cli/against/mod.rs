@@ -22,7 +22,8 @@ use judge::{Decision, judge};
 pub(super) fn execute(config: &Config, arguments: &CheckArguments) -> Outcome {
     let against = arguments.against.as_deref().unwrap_or_default();
     let mut report = Report::default();
-    read(against, arguments, |recorded| report.take(config, &recorded))?;
+    let unreadable = read(against, arguments, |recorded| report.take(config, &recorded))?;
+    report.left_out(unreadable);
     if arguments.json {
         print_json(&report.as_json(config))?;
     } else {
@@ -31,8 +32,8 @@ pub(super) fn execute(config: &Config, arguments: &CheckArguments) -> Outcome {
     if report.changed.is_empty() { Ok(()) } else { Err(Failure::No) }
 }
 
-/// Gives every delivery of the journal to `take`, wherever that is.
-fn read(against: &str, arguments: &CheckArguments, take: impl FnMut(Recorded)) -> Outcome {
+/// Gives every delivery of the journal to `take`, wherever that is, and says how many cannot be read.
+fn read(against: &str, arguments: &CheckArguments, take: impl FnMut(Recorded)) -> Result<u64, Failure> {
     let path = Path::new(against);
     if path.exists() {
         // Whoever names the database means its folder.
@@ -49,7 +50,7 @@ fn read(against: &str, arguments: &CheckArguments, take: impl FnMut(Recorded)) -
     };
     let admin = Admin::at(base, arguments.token.as_ref(), Some(&arguments.file))?;
     let lines = admin.open("/api/deliveries/export", &[], None, None)?;
-    recorded_lines(BufReader::new(lines), admin.base(), take).map_err(Failure::Failed)
+    recorded_lines(BufReader::new(lines), admin.base(), take).map(|()| 0).map_err(Failure::Failed)
 }
 
 /// One delivery that would be decided otherwise.
@@ -77,6 +78,14 @@ struct Report {
 }
 
 impl Report {
+    /// So many could not be read where they are stored.
+    fn left_out(&mut self, unreadable: u64) {
+        if unreadable > 0 {
+            self.recorded = self.recorded.saturating_add(unreadable);
+            self.not_judged.insert("what is stored of it cannot be read", unreadable);
+        }
+    }
+
     fn take(&mut self, config: &Config, recorded: &Recorded) {
         if recorded.again {
             self.again = self.again.saturating_add(1);
