@@ -14,7 +14,7 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -30,6 +30,8 @@ use crate::time::UnixTime;
 
 /// Entries that may wait for the disk; beyond them new ones stay in memory only.
 const WAITING: usize = 64 * 1024;
+/// Numbers of rows to take out that may wait; beyond them the file is held against the book instead.
+const GONE: usize = 64 * 1024;
 
 /// The file, open and read, before anything is written to it.
 pub(super) struct Opened {
@@ -52,11 +54,50 @@ struct Shared {
     error: Mutex<Option<String>>,
 }
 
+/// What waits to be written. However long the disk takes, it is no more than this: the entries are the book's, and what leaves
+/// that is not held here.
 #[derive(Default)]
 struct Desk {
-    entries: Vec<Arc<Entry>>,
-    gone: Vec<u64>,
+    entries: Vec<Weak<Entry>>,
+    gone: Gone,
     closed: bool,
+}
+
+/// Which rows have to go.
+#[derive(Debug)]
+enum Gone {
+    These(Vec<u64>),
+    /// All that the book does not hold: there were too many to name.
+    AllButTheBook,
+}
+
+impl Default for Gone {
+    fn default() -> Self {
+        Self::These(Vec::new())
+    }
+}
+
+impl Gone {
+    fn none(&self) -> bool {
+        matches!(self, Self::These(numbers) if numbers.is_empty())
+    }
+
+    fn add(&mut self, more: &[u64]) {
+        let Self::These(numbers) = self else { return };
+        if numbers.len().saturating_add(more.len()) > GONE {
+            *self = Self::AllButTheBook;
+        } else {
+            numbers.extend_from_slice(more);
+        }
+    }
+
+    /// Takes over what has to go besides. What the other names was out of the book before the book is looked at.
+    fn join(&mut self, other: &mut Self) {
+        match std::mem::take(other) {
+            Self::These(numbers) => self.add(&numbers),
+            Self::AllButTheBook => *self = Self::AllButTheBook,
+        }
+    }
 }
 
 impl Opened {
@@ -130,7 +171,7 @@ impl Disk {
     pub(super) fn write(&self, entry: &Arc<Entry>) {
         let mut desk = self.shared.desk.lock();
         if desk.entries.len() < WAITING {
-            desk.entries.push(Arc::clone(entry));
+            desk.entries.push(Arc::downgrade(entry));
             drop(desk);
             self.shared.arrived.notify_one();
         }
@@ -139,7 +180,7 @@ impl Disk {
     /// Takes numbers that are of no use any more.
     pub(super) fn forget(&self, gone: &[u64]) {
         if !gone.is_empty() {
-            self.shared.desk.lock().gone.extend_from_slice(gone);
+            self.shared.desk.lock().gone.add(gone);
             self.shared.arrived.notify_one();
         }
     }

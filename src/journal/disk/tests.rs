@@ -3,11 +3,14 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{Builder, ReadableDatabase as _, ReadableTableMetadata as _};
 
 use super::file::{ABOUTS, ENTRIES};
+use super::writer::RETRY;
 use super::*;
+use crate::clock;
 use crate::journal::tests::{LARGE, NOW, about, entry};
 
 /// A file whose thread does nothing: whoever has the writer says when it writes.
@@ -39,7 +42,7 @@ impl Still {
         let mut book = self.book.write();
         entry.number = book.next_number();
         let entry = Arc::new(entry);
-        self.shared.desk.lock().entries.push(Arc::clone(&entry));
+        self.shared.desk.lock().entries.push(Arc::downgrade(&entry));
         let number = entry.number;
         book.append(entry, &mut Vec::new());
         number
@@ -55,11 +58,18 @@ impl Still {
     }
 
     fn is_told(&self, gone: u64) {
-        self.shared.desk.lock().gone.push(gone);
+        self.shared.desk.lock().gone.add(&[gone]);
     }
 
     fn writes(&mut self) {
         assert!(self.writer.turn());
+    }
+
+    /// The writer finds that nothing can be written now.
+    fn fails(&mut self) {
+        self.is_told(u64::MAX);
+        drop(self.shared.database.write().take());
+        assert!(!self.writer.turn(), "the file is not open");
     }
 
     fn rows(&self) -> (u64, u64) {
@@ -165,9 +175,8 @@ fn what_entries_need_is_known_again_after_a_write_that_failed() {
     let shop = about(Some("shop"));
     let first = disk.enter(entry("a", &shop, true, None));
     disk.writes();
-    drop(disk.shared.database.write().take());
     disk.enter(entry("b", &about(Some("other")), true, None));
-    assert!(!disk.writer.turn(), "the file is not open");
+    disk.fails();
     disk.enter(entry("c", &shop, true, None));
     disk.writes();
     assert_eq!((disk.after_a_kill(), disk.rows()), (vec!["a".into(), "b".into(), "c".into()], (3, 2)));
@@ -175,4 +184,58 @@ fn what_entries_need_is_known_again_after_a_write_that_failed() {
     disk.is_told(first);
     disk.writes();
     assert_eq!((disk.after_a_kill(), disk.rows()), (vec!["b".into(), "c".into()], (2, 2)));
+}
+
+#[test]
+fn what_waits_for_a_disk_that_takes_nothing_is_bounded_and_the_file_is_right_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut disk = Still::open(folder.path());
+    let shop = about(Some("shop"));
+    let first = disk.enter(entry("first", &shop, true, None));
+    disk.enter(entry("stays", &shop, true, None));
+    disk.writes();
+    disk.fails();
+    let body = vec![b'x'; 1000];
+    let leaving = Arc::downgrade(&{
+        let number = disk.enter(entry("leaves", &shop, true, Some(&body)));
+        let held = disk.book.read().oldest_first(Some(number - 1)).next().cloned().unwrap();
+        disk.leaves(number);
+        held
+    });
+    assert!(leaving.upgrade().is_none(), "what left the journal is not held for the disk");
+    disk.leaves(first);
+    disk.is_told(first);
+    // Entries that came and went while nothing could be written.
+    for number in 0..4 {
+        let gone: Vec<u64> = (0..GONE as u64 / 2).map(|gone| 1_000_000 * (number + 1) + gone).collect();
+        disk.shared.desk.lock().gone.add(&gone);
+        disk.fails();
+    }
+    assert!(disk.shared.desk.lock().gone.none());
+    assert!(matches!(disk.writer.owed.gone, Gone::AllButTheBook), "they are not named any more");
+    disk.enter(entry("last", &shop, true, None));
+    disk.writes();
+    assert_eq!(disk.after_a_kill(), ["stays", "last"]);
+}
+
+#[test]
+fn a_failing_disk_is_let_alone_whatever_arrives() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Still::open(folder.path());
+    let (shared, over) = (Arc::clone(&disk.shared), Arc::new(AtomicBool::new(false)));
+    let done = Arc::clone(&over);
+    let arriving = std::thread::spawn(move || {
+        while !done.load(Ordering::Relaxed) {
+            shared.arrived.notify_all();
+            std::thread::yield_now();
+        }
+    });
+    let began = clock::monotonic();
+    disk.writer.pause();
+    assert!(began.elapsed() >= RETRY, "{:?}", began.elapsed());
+    // The end of the journal is a reason not to wait.
+    disk.shared.desk.lock().closed = true;
+    disk.writer.pause();
+    over.store(true, Ordering::Relaxed);
+    arriving.join().unwrap();
 }

@@ -1,22 +1,24 @@
 //! The thread that writes the file, in batches, and goes on where it could not write.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use redb::{Durability, Error};
+use redb::{Durability, Error, ReadableTable};
 
 use super::abouts::Abouts;
 use super::file::{ABOUTS, ENTRIES, KEPT, Loaded, again, quietly};
-use super::{Desk, Shared, WAITING};
+use super::{Desk, Gone, Shared, WAITING};
+use crate::clock;
 use crate::journal::book::Book;
+use crate::journal::entry::Entry;
 use crate::journal::pack;
 
 /// How long a write waits for more to come.
 const LINGER: Duration = Duration::from_millis(100);
 /// How often a file that could not be written is tried again.
-const RETRY: Duration = Duration::from_secs(2);
+pub(super) const RETRY: Duration = Duration::from_secs(2);
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -26,7 +28,39 @@ pub(super) struct Writer {
     /// Rows that hold nothing that can be read.
     unreadable: Vec<u64>,
     /// What could not be written yet.
-    owed: Desk,
+    pub(super) owed: Desk,
+}
+
+/// The numbers whose rows go with a write.
+enum Going {
+    These(HashSet<u64>),
+    AllBut(HashSet<u64>),
+}
+
+impl Going {
+    fn has(&self, number: u64) -> bool {
+        match self {
+            Self::These(numbers) => numbers.contains(&number),
+            Self::AllBut(numbers) => !numbers.contains(&number),
+        }
+    }
+
+    /// Those that may have a row in this table.
+    fn of(&self, rows: &impl ReadableTable<u64, &'static [u8]>) -> Result<Vec<u64>, Error> {
+        match self {
+            Self::These(numbers) => Ok(numbers.iter().copied().collect()),
+            Self::AllBut(_) => {
+                let mut extra = Vec::new();
+                for row in rows.iter()? {
+                    let number = row?.0.value();
+                    if self.has(number) {
+                        extra.push(number);
+                    }
+                }
+                Ok(extra)
+            }
+        }
+    }
 }
 
 impl Writer {
@@ -59,10 +93,7 @@ impl Writer {
         }
         match self.write() {
             Ok(()) => {
-                for entry in self.owed.entries.drain(..) {
-                    entry.kept.file();
-                }
-                self.owed.gone.clear();
+                self.owed = Desk::default();
                 if self.shared.error.lock().take().is_some() {
                     tracing::info!(target: "sealpost::journal", "the journal is written to disk again");
                 }
@@ -77,7 +108,7 @@ impl Writer {
     }
 
     fn owes(&self) -> bool {
-        !(self.owed.entries.is_empty() && self.owed.gone.is_empty())
+        !(self.owed.entries.is_empty() && self.owed.gone.none())
     }
 
     fn failed(&self, why: String) {
@@ -98,7 +129,7 @@ impl Writer {
             return;
         }
         let mut desk = self.shared.desk.lock();
-        while desk.entries.is_empty() && desk.gone.is_empty() && !desk.closed {
+        while desk.entries.is_empty() && desk.gone.none() && !desk.closed {
             self.shared.arrived.wait(&mut desk);
         }
     }
@@ -107,39 +138,38 @@ impl Writer {
     fn gather(&mut self) {
         let mut desk = self.shared.desk.lock();
         self.owed.entries.append(&mut desk.entries);
-        self.owed.gone.append(&mut desk.gone);
+        self.owed.gone.join(&mut desk.gone);
         drop(desk);
+        self.owed.entries.retain(|entry| entry.strong_count() > 0);
         if self.owed.entries.len() > WAITING {
             // They stay in memory, with their requests.
             self.owed.entries.drain(..self.owed.entries.len() - WAITING);
         }
     }
 
-    fn pause(&self) {
+    /// Lets the disk alone for a while. What arrives meanwhile is no reason to try again.
+    pub(super) fn pause(&self) {
+        let until = clock::monotonic() + RETRY;
         let mut desk = self.shared.desk.lock();
-        if !desk.closed {
-            self.shared.arrived.wait_for(&mut desk, RETRY);
-        }
+        while !desk.closed && !self.shared.arrived.wait_until(&mut desk, until).timed_out() {}
     }
 
     /// Writes what is owed, all of it or nothing.
     fn write(&mut self) -> Result<(), Error> {
-        // Nobody has the room of an unreadable row counted; with its neighbours it goes as if it had been read.
-        let oldest = self.book.read().first().map_or(u64::MAX, |entry| entry.number);
-        let passed = self.unreadable.iter().copied().filter(|number| *number < oldest);
-        let gone: HashSet<u64> = self.owed.gone.iter().copied().chain(passed).collect();
+        let gone = self.gone();
+        let entries: Vec<Arc<Entry>> = self.owed.entries.iter().filter_map(Weak::upgrade).collect();
+        let stays: Vec<&Arc<Entry>> = entries.iter().filter(|entry| !gone.has(entry.number)).collect();
         let database = self.shared.database.read();
         let Some(database) = database.as_ref() else { return Err(Error::DatabaseClosed) };
         let mut abouts = self.abouts.clone();
-        let owed = &self.owed;
         quietly(|| {
             let mut transaction = database.begin_write()?;
             transaction.set_durability(Durability::Immediate)?;
             {
-                let mut entries = transaction.open_table(ENTRIES)?;
+                let mut rows = transaction.open_table(ENTRIES)?;
                 let mut kept = transaction.open_table(KEPT)?;
                 let mut about_table = transaction.open_table(ABOUTS)?;
-                for entry in owed.entries.iter().filter(|entry| !gone.contains(&entry.number)) {
+                for entry in &stays {
                     let (about, is_new) = abouts.number(&entry.about);
                     if is_new {
                         about_table.insert(about, &*pack::about(&entry.about))?;
@@ -148,13 +178,13 @@ impl Writer {
                         kept.insert(entry.number, &*pack::kept(&request))?;
                     }
                     let record = pack::entry(entry, about);
-                    if let Some(before) = entries.insert(entry.number, &*record)? {
+                    if let Some(before) = rows.insert(entry.number, &*record)? {
                         abouts.freed_by(before.value());
                     }
                     abouts.needed_by(&record);
                 }
-                for number in &gone {
-                    if let Some(before) = entries.remove(number)? {
+                for number in gone.of(&rows)? {
+                    if let Some(before) = rows.remove(number)? {
                         abouts.freed_by(before.value());
                     }
                     kept.remove(number)?;
@@ -166,8 +196,23 @@ impl Writer {
             Ok(transaction.commit()?)
         })?;
         self.abouts = abouts;
-        self.unreadable.retain(|number| *number >= oldest);
+        self.unreadable.retain(|number| !gone.has(*number));
+        stays.iter().for_each(|entry| entry.kept.file());
         Ok(())
+    }
+
+    /// Which rows have to go, as things stand in the book.
+    fn gone(&self) -> Going {
+        let book = self.book.read();
+        match &self.owed.gone {
+            Gone::These(numbers) => {
+                // Nobody has the room of an unreadable row counted; with its neighbours it goes as if it had been read.
+                let oldest = book.first().map_or(u64::MAX, |entry| entry.number);
+                let passed = self.unreadable.iter().copied().filter(|number| *number < oldest);
+                Going::These(numbers.iter().copied().chain(passed).collect())
+            }
+            Gone::AllButTheBook => Going::AllBut(book.oldest_first(None).map(|entry| entry.number).collect()),
+        }
     }
 
     fn reopen(&mut self) {
