@@ -7,15 +7,12 @@ use super::answer::{AdminAnswer, json_answer, refusal};
 use super::query::Query;
 use super::{Admin, Refused};
 use crate::clock;
-use crate::journal::{Filter, Following, Found, Journal, Outcome, RouteNumbers, Window, cursor, redact};
+use crate::journal::{Following, Found, Journal, Outcome, RouteNumbers, Window, cursor, redact};
 use crate::verify::Locator;
 
 /// The parameters that choose deliveries.
 pub(super) const FILTER: [&str; 9] =
     ["route", "reason", "sender", "event_type", "event_id", "outcome", "q", "since", "until"];
-
-/// Deliveries of an export that are made into text at once.
-const EXPORTED_AT_ONCE: usize = 64;
 
 /// What is asked of the dedupe store: an event by its route and id, or by its key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -156,20 +153,7 @@ impl Admin {
         self.journal().follow(filter, after).map_err(|error| Refused(503, error.to_string()))
     }
 
-    /// The next lines of an export after `after`, with the number of the last of them; `None` at its end.
-    pub(super) fn exported(&self, filter: &Filter, after: Option<u64>) -> Option<(String, u64)> {
-        let found = self.journal().oldest_first(filter, after, EXPORTED_AT_ONCE);
-        let last = found.last()?.entry.number;
-        let lines = found.iter().map(|found| format!("{}\n", self.whole(found, true))).collect();
-        Some((lines, last))
-    }
-
-    /// Which deliveries an export is of.
-    pub(super) fn export(&self, query: &str) -> Result<Filter, Refused> {
-        Query::read(query, &FILTER).and_then(|query| query.filter(clock::now())).map_err(bad)
-    }
-
-    fn whole(&self, found: &Found, base64: bool) -> Value {
+    pub(super) fn whole(&self, found: &Found, base64: bool) -> Value {
         let kept = self.journal().kept(&found.entry);
         found.whole(kept.as_ref(), &self.redacted(found), base64)
     }
@@ -188,7 +172,7 @@ impl Admin {
     }
 }
 
-fn bad(why: String) -> Refused {
+pub(super) fn bad(why: String) -> Refused {
     Refused(400, why)
 }
 

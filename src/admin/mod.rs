@@ -4,7 +4,9 @@
 
 mod answer;
 mod deliveries;
+mod export;
 mod guard;
+mod long;
 mod page;
 mod query;
 mod service;
@@ -12,6 +14,7 @@ mod service;
 use std::sync::Arc;
 
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 pub use self::answer::AdminAnswer;
 pub use self::deliveries::DedupeQuestion;
@@ -122,6 +125,7 @@ pub struct Admin {
     status: Arc<dyn Status>,
     metrics: Arc<Metrics>,
     token: Option<Token>,
+    exports: Arc<Semaphore>,
 }
 
 impl Admin {
@@ -129,7 +133,7 @@ impl Admin {
     /// one.
     #[must_use]
     pub fn new(status: Arc<dyn Status>, metrics: Arc<Metrics>, token: Option<&Secret>) -> Self {
-        Self { status, metrics, token: token.map(Token::new) }
+        Self { status, metrics, token: token.map(Token::new), exports: export::room() }
     }
 }
 

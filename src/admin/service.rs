@@ -1,29 +1,22 @@
-//! The admin address on Pingora: reads a request's head, lets [`Admin::answer`] decide, writes the answer. What goes on for
-//! long, the stream of deliveries and their export, is written piece by piece.
+//! The admin address on Pingora: reads a request's head, lets [`Admin::answer`] decide, writes the answer.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use http::header;
 use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 
-use super::answer::Place;
 use super::{Admin, AdminAnswer};
-use crate::journal::{Filter, Followed, Following, cursor};
 
 /// The whole head must be here by then; a connection that is kept may be silent for as long.
 const HEAD: Duration = Duration::from_secs(30);
 
 /// Writing a page takes no longer than this, however slowly it is read.
-const WRITE: Duration = Duration::from_secs(30);
-
-/// How often a stream without news says that it is there.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+pub(super) const WRITE: Duration = Duration::from_secs(30);
 
 /// The admin address as a Pingora app.
 pub struct AdminApp(pub(super) Arc<Admin>);
@@ -63,12 +56,6 @@ async fn finish(session: ServerSession, whole: bool) -> Option<ReusedHttpStream>
     Some(ReusedHttpStream::from_reusable_stream(stream, settings))
 }
 
-/// What is written piece by piece.
-enum Long {
-    Stream(Following),
-    Export(Filter),
-}
-
 impl AdminApp {
     /// Reloading reads files and a page of metrics can be long: neither belongs on a thread that serves.
     async fn decide(&self, session: &ServerSession) -> AdminAnswer {
@@ -82,106 +69,8 @@ impl AdminApp {
     }
 }
 
-impl AdminApp {
-    /// Whether something is asked for that is written piece by piece, or why it is not to be had.
-    async fn long(&self, session: &ServerSession) -> Option<Result<Long, AdminAnswer>> {
-        let head = session.req_header();
-        if head.method != http::Method::GET {
-            return None;
-        }
-        let target = target(head);
-        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        if !matches!(path, "/api/deliveries/stream" | "/api/deliveries/export") {
-            return None;
-        }
-        let place = match self.0.admitted("GET", &target, &head.headers) {
-            Ok((place, _)) => place,
-            Err(refusal) => return Some(Err(refusal)),
-        };
-        if place == Place::Export {
-            return Some(self.0.export(query).map(Long::Export).map_err(AdminAnswer::from));
-        }
-        let last = head.headers.get("last-event-id").and_then(|last| last.to_str().ok()).map(str::to_owned);
-        let (admin, query) = (Arc::clone(&self.0), query.to_owned());
-        let following = tokio::task::spawn_blocking(move || admin.follow(&query, last.as_deref())).await;
-        Some(match following {
-            Ok(Ok(following)) => Ok(Long::Stream(following)),
-            Ok(Err(refused)) => Err(refused.into()),
-            Err(_) => Err(AdminAnswer::failure()),
-        })
-    }
-
-    async fn write_long(
-        &self,
-        session: &mut ServerSession,
-        long: Long,
-        mut shutdown: ShutdownWatch,
-    ) -> pingora::Result<()> {
-        let kind = match &long {
-            Long::Stream(_) => "text/event-stream",
-            Long::Export(_) => "application/x-ndjson",
-        };
-        let mut head = ResponseHeader::build(200, Some(6))?;
-        head.append_header(header::CONTENT_TYPE, kind)?;
-        head.append_header(header::CACHE_CONTROL, "no-store")?;
-        head.append_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")?;
-        if session.req_header().version == http::Version::HTTP_11 {
-            head.append_header(header::TRANSFER_ENCODING, "chunked")?;
-        }
-        session.set_keepalive(None);
-        session.write_response_header(Box::new(head)).await?;
-        match long {
-            Long::Stream(mut following) => {
-                put(session, ": hello\n\n".to_owned()).await?;
-                loop {
-                    let piece = tokio::select! {
-                        next = tokio::time::timeout(HEARTBEAT, following.next()) => match next {
-                            Ok(Some(next)) => told(next),
-                            Ok(None) => break,
-                            Err(_) => ": still here\n\n".to_owned(),
-                        },
-                        _ = shutdown.changed() => break,
-                    };
-                    put(session, piece).await?;
-                }
-            }
-            Long::Export(filter) => {
-                let mut after = None;
-                loop {
-                    let (admin, filter) = (Arc::clone(&self.0), filter.clone());
-                    let lines = tokio::task::spawn_blocking(move || admin.exported(&filter, after)).await;
-                    let Ok(Some((lines, last))) = lines else { break };
-                    after = Some(last);
-                    put(session, lines).await?;
-                }
-            }
-        }
-        session.write_response_body(Bytes::new(), true).await
-    }
-}
-
-fn target(head: &pingora::http::RequestHeader) -> String {
+pub(super) fn target(head: &pingora::http::RequestHeader) -> String {
     head.uri.path_and_query().map_or_else(|| head.uri.path().to_owned(), |target| target.as_str().to_owned())
-}
-
-/// One event of the stream.
-fn told(next: Followed) -> String {
-    match next {
-        Followed::Entry(found) => {
-            format!("event: delivery\nid: {}\ndata: {}\n\n", cursor(found.entry.number), found.summary())
-        }
-        Followed::Lagged(missed) => {
-            format!("event: lagged\ndata: {}\n\n", serde_json::json!({ "missed": missed }))
-        }
-    }
-}
-
-/// Whoever reads too slowly for one piece is left.
-async fn put(session: &mut ServerSession, piece: String) -> pingora::Result<()> {
-    match tokio::time::timeout(WRITE, session.write_response_body(Bytes::from(piece), false)).await {
-        Ok(written) => written,
-        Err(_) => Err(pingora::Error::new(pingora::ErrorType::WriteTimedout)),
-    }
 }
 
 async fn write(session: &mut ServerSession, answer: AdminAnswer) -> pingora::Result<()> {
@@ -199,7 +88,7 @@ async fn write(session: &mut ServerSession, answer: AdminAnswer) -> pingora::Res
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use http::HeaderMap;
     use pingora::apps::ServerApp as _;
     use pingora::protocols::l4::stream::Stream;
@@ -240,11 +129,15 @@ mod tests {
         }
     }
 
+    fn quiet() -> AdminApp {
+        app(Arc::new(Quiet), Arc::default(), None)
+    }
+
     /// Serves one connection to its end.
-    async fn serve(listener: TcpListener) {
+    pub(in crate::admin) async fn serve(listener: TcpListener, app: AdminApp) {
         let (stream, _) = listener.accept().await.unwrap();
         let (_shutdown, watch) = watch::channel(false);
-        let app = Arc::new(app(Arc::new(Quiet), Arc::default(), None));
+        let app = Arc::new(app);
         let mut stream: Option<pingora::protocols::Stream> = Some(Box::new(Stream::from(stream)));
         while let Some(open) = stream {
             stream = app.process_new(open, &watch).await;
@@ -259,7 +152,7 @@ mod tests {
     async fn exchanged(requests: &str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let server = tokio::spawn(serve(listener));
+        let server = tokio::spawn(serve(listener, quiet()));
         client.write_all(requests.as_bytes()).await.unwrap();
         let mut answers = String::new();
         client.read_to_string(&mut answers).await.unwrap();
@@ -314,7 +207,7 @@ mod tests {
         let last = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let server = tokio::spawn(serve(listener));
+        let server = tokio::spawn(serve(listener, quiet()));
         client.write_all(first.as_bytes()).await.unwrap();
         let mut read = Vec::new();
         while !read.ends_with(b"{\"status\":\"alive\"}\n") {

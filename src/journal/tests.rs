@@ -14,11 +14,11 @@ use super::*;
 use crate::admit::{Reason, WasVerified};
 use crate::verify::EventKey;
 
-pub(super) const NOW: UnixTime = UnixTime::from_millis(1_795_251_600_000);
+pub(crate) const NOW: UnixTime = UnixTime::from_millis(1_795_251_600_000);
 const DAY: Duration = Duration::from_secs(24 * 3600);
-pub(super) const LARGE: Bounds = Bounds { bytes: 1 << 30, entries: 1_000_000, age: DAY };
+pub(crate) const LARGE: Bounds = Bounds { bytes: 1 << 30, entries: 1_000_000, age: DAY };
 
-pub(super) fn about(route: Option<&str>) -> Arc<About> {
+pub(crate) fn about(route: Option<&str>) -> Arc<About> {
     Arc::new(About {
         route: route.map(Box::from),
         sender: route.map(|_| "github".into()),
@@ -29,7 +29,7 @@ pub(super) fn about(route: Option<&str>) -> Arc<About> {
     })
 }
 
-pub(super) fn entry(id: &str, about: &Arc<About>, verified: bool, body: Option<&[u8]>) -> Entry {
+pub(crate) fn entry(id: &str, about: &Arc<About>, verified: bool, body: Option<&[u8]>) -> Entry {
     Entry {
         number: 0,
         id: id.into(),
