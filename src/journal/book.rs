@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::entry::{Again, Entry};
-use crate::admit::Reason;
+use super::entry::Entry;
+use super::marks::{Mark, Marks};
 use crate::time::UnixTime;
 
 /// How much is held.
@@ -28,24 +28,6 @@ pub struct Bounds {
 const UNPROVEN_SHARE: u64 = 4;
 /// How far below a bound room is made at once, so that it is not made anew for every entry.
 const SLACK: u64 = 64;
-/// Releases and redeliveries of one delivery that are told of it.
-const MARKS: usize = 16;
-
-/// A later release or redelivery of an entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
-    /// Which of the two.
-    pub how: Again,
-    /// The entry it made.
-    pub id: Box<str>,
-    /// When.
-    pub at: UnixTime,
-    /// What it came to.
-    pub reason: Reason,
-    /// The status of its answer.
-    pub status: u16,
-}
-
 /// Entries that give way together.
 #[derive(Debug, Default)]
 struct Group {
@@ -60,7 +42,7 @@ pub(super) struct Book {
     entries: BTreeMap<u64, Arc<Entry>>,
     /// By route (empty for none): what was not verified, and what was.
     groups: [HashMap<Box<str>, Group>; 2],
-    marks: HashMap<u64, Vec<Mark>>,
+    marks: Marks,
     bytes: u64,
     unproven_bytes: u64,
     unproven: u64,
@@ -75,7 +57,7 @@ impl Book {
             bounds,
             entries: BTreeMap::new(),
             groups: [HashMap::new(), HashMap::new()],
-            marks: HashMap::new(),
+            marks: Marks::default(),
             bytes: 0,
             unproven_bytes: 0,
             unproven: 0,
@@ -97,17 +79,7 @@ impl Book {
         if let Some(origin) = &entry.origin
             && self.entries.contains_key(&origin.number)
         {
-            let marks = self.marks.entry(origin.number).or_default();
-            if marks.len() >= MARKS {
-                marks.remove(0);
-            }
-            marks.push(Mark {
-                how: origin.how,
-                id: entry.id.clone(),
-                at: entry.received,
-                reason: entry.reason,
-                status: entry.status,
-            });
+            self.marks.add(origin.number, origin.how, &entry);
         }
         let proven = entry.is_verified();
         let (groups, key) = (&mut self.groups[side(&entry)], route(&entry));
@@ -197,7 +169,7 @@ impl Book {
 
     fn remove(&mut self, number: u64) {
         let Some(entry) = self.entries.remove(&number) else { return };
-        self.marks.remove(&number);
+        self.marks.remove(number);
         let size = size_of_entry(&entry);
         self.bytes = self.bytes.saturating_sub(size);
         if !entry.is_verified() {
@@ -255,7 +227,7 @@ impl Book {
 
     /// What was made of an entry later.
     pub(super) fn marks(&self, number: u64) -> &[Mark] {
-        self.marks.get(&number).map_or(&[], Vec::as_slice)
+        self.marks.of(number)
     }
 }
 

@@ -9,6 +9,7 @@ mod book;
 mod disk;
 mod entry;
 mod filter;
+mod marks;
 mod pack;
 mod recorded;
 pub mod redact;
@@ -28,12 +29,13 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use self::book::Book;
-pub use self::book::{Bounds, Mark};
+pub use self::book::Bounds;
 use self::disk::{Disk, Opened};
 pub use self::entry::{
     About, Again, DedupeVerdict, Entry, Kept, KeptPlace, Origin, Outcome, Timeline, cut, short,
 };
 pub use self::filter::Filter;
+pub use self::marks::Mark;
 pub use self::recorded::{Recorded, RecordedRequest, recorded, recorded_lines};
 pub use self::retry::{Retries, after as retries_after};
 pub use self::show::{Found, cursor, from_cursor};

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::book::Mark;
-use super::entry::{Again, Entry, Kept, Outcome};
+use super::entry::{Entry, Kept, Outcome};
+use super::marks::Mark;
 use super::redact::{self, Shown};
 use super::retry;
 use crate::admit::Reason;
@@ -25,12 +25,7 @@ impl Found {
     /// Whether a release of it was accepted, or found that its event had been.
     #[must_use]
     pub fn is_released(&self) -> bool {
-        let done = |mark: &Mark| {
-            mark.how == Again::Release
-                && (mark.reason == Reason::Duplicate
-                    || (mark.reason == Reason::Forwarded && (200..300).contains(&mark.status)))
-        };
-        self.marks.iter().any(done)
+        self.marks.iter().any(Mark::is_release)
     }
 
     /// Why it may not be released.

@@ -192,6 +192,31 @@ fn later_entries_are_told_of_those_they_were_made_from() {
     journal.close();
 }
 
+#[test]
+fn that_it_was_released_is_known_however_often_it_is_delivered_again() {
+    let journal = memory(LARGE);
+    let shop = about(Some("shop"));
+    journal.enter(Arc::new(entry("first", &shop, false, Some(b"{}"))));
+    let number = journal.find("first").unwrap().entry.number;
+    let again = |id: &str, how, status| {
+        let mut made = entry(id, &shop, true, None);
+        made.status = status;
+        made.upstream_status = Some(status);
+        made.origin = Some(Box::new(Origin { how, id: "first".into(), number }));
+        journal.enter(Arc::new(made));
+    };
+    again("tried", Again::Release, 500);
+    again("released", Again::Release, 200);
+    for time in 0..40 {
+        again(&format!("again-{time}"), Again::Redelivery, 200);
+    }
+    let first = journal.find("first").unwrap();
+    assert!(first.is_released());
+    let ids: Vec<&str> = first.marks.iter().map(|mark| &*mark.id).collect();
+    assert_eq!((ids.len(), ids[0], ids[1], ids[15]), (16, "released", "again-25", "again-39"));
+    journal.close();
+}
+
 #[tokio::test]
 async fn who_follows_gets_what_it_wants_in_order_and_learns_what_it_missed() {
     let journal = memory(LARGE);
