@@ -182,7 +182,7 @@ impl Gateway {
             Again::Release => {
                 let permit = self.claim(&head, &request, proof, &kept.body, record).await?;
                 // The store may have forgotten what the sender's own retry brought meanwhile; the journal remembers longer.
-                if record.key.is_some_and(|key| self.journal.was_accepted(&route.name, &key)) {
+                if record.key.is_some_and(|key| self.journal.was_accepted(&key)) {
                     self.give_back(permit, clock::monotonic(), record).await;
                     record.verdict = DedupeVerdict::Duplicate;
                     return Err(ending::duplicate(route, None));

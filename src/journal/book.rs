@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::entry::Entry;
+use super::entry::{Entry, Outcome};
 use super::marks::{Mark, Marks};
 use crate::time::UnixTime;
+use crate::verify::EventKey;
 
 /// How much is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub(super) struct Book {
     /// By route (empty for none): what was not verified, and what was.
     groups: [HashMap<Box<str>, Group>; 2],
     marks: Marks,
+    /// How many entries say that the event with this key was accepted. The key is made of its route, too.
+    accepted: HashMap<EventKey, u32>,
     bytes: u64,
     unproven_bytes: u64,
     unproven: u64,
@@ -58,6 +61,7 @@ impl Book {
             entries: BTreeMap::new(),
             groups: [HashMap::new(), HashMap::new()],
             marks: Marks::default(),
+            accepted: HashMap::new(),
             bytes: 0,
             unproven_bytes: 0,
             unproven: 0,
@@ -80,6 +84,10 @@ impl Book {
             && self.entries.contains_key(&origin.number)
         {
             self.marks.add(origin.number, origin.how, &entry);
+        }
+        if let Some(key) = accepted(&entry) {
+            let count = self.accepted.entry(key).or_default();
+            *count = count.saturating_add(1);
         }
         let proven = entry.is_verified();
         let (groups, key) = (&mut self.groups[side(&entry)], route(&entry));
@@ -170,6 +178,14 @@ impl Book {
     fn remove(&mut self, number: u64) {
         let Some(entry) = self.entries.remove(&number) else { return };
         self.marks.remove(number);
+        if let Some(key) = accepted(&entry)
+            && let Some(count) = self.accepted.get_mut(&key)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.accepted.remove(&key);
+            }
+        }
         let size = size_of_entry(&entry);
         self.bytes = self.bytes.saturating_sub(size);
         if !entry.is_verified() {
@@ -225,10 +241,20 @@ impl Book {
         self.newest_first(None).find(|entry| *entry.id == *id)
     }
 
+    /// Whether an entry says that the event with this key was accepted.
+    pub(super) fn was_accepted(&self, key: &EventKey) -> bool {
+        self.accepted.contains_key(key)
+    }
+
     /// What was made of an entry later.
     pub(super) fn marks(&self, number: u64) -> &[Mark] {
         self.marks.of(number)
     }
+}
+
+/// The key of the event whose acceptance an entry tells.
+fn accepted(entry: &Entry) -> Option<EventKey> {
+    entry.key.filter(|_| entry.outcome() == Outcome::Accepted)
 }
 
 /// Which half of the groups an entry is in.

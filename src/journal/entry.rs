@@ -361,8 +361,9 @@ impl Entry {
 
     /// The bytes it takes, its kept request included, and its place in the journal's tables.
     pub(super) fn size(&self) -> usize {
-        /// The counts of the `Arc`, a place in the tree, a place in its group's queue, what the allocator adds.
-        const PLACE: usize = 96;
+        /// The counts of the `Arc`, a place in the tree, a place in its group's queue, what the allocator adds, and its event's
+        /// key among the accepted ones.
+        const PLACE: usize = 144;
         let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
         let origin = self.origin.as_ref().map_or(0, |origin| size_of::<Origin>() + origin.id.len());
         size_of::<Self>()

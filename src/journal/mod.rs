@@ -258,16 +258,12 @@ impl Journal {
             .collect()
     }
 
-    /// Whether the event with this key was accepted on this route, as far as the entries that are held go back.
+    /// Whether the event with this key was accepted, as far as the entries that are held go back.
     #[must_use]
-    pub fn was_accepted(&self, route: &str, key: &EventKey) -> bool {
+    pub fn was_accepted(&self, key: &EventKey) -> bool {
         let Some(inner) = self.0.as_ref() else { return false };
         inner.take_over();
-        let book = inner.book.read();
-        let mut same = book
-            .newest_first(None)
-            .filter(|entry| entry.key.as_ref() == Some(key) && entry.about.route.as_deref() == Some(route));
-        same.any(|entry| entry.outcome() == Outcome::Accepted)
+        inner.book.read().was_accepted(key)
     }
 
     /// One entry by its request id.

@@ -193,6 +193,28 @@ fn later_entries_are_told_of_those_they_were_made_from() {
 }
 
 #[test]
+fn an_accepted_event_is_known_as_long_as_any_entry_says_so() {
+    let mut book = Book::new(Bounds { entries: 4, ..LARGE }, 0);
+    let shop = about(Some("shop"));
+    let of_event = |key: u8, accepted: bool| {
+        let mut entry = entry("x", &shop, true, None);
+        entry.key = Some(EventKey([key; 32]));
+        entry.upstream_status = Some(if accepted { 204 } else { 500 });
+        entry
+    };
+    append(&mut book, of_event(1, true));
+    append(&mut book, of_event(1, true));
+    append(&mut book, of_event(2, false));
+    let known = |book: &Book| [1, 2, 3].map(|key| book.was_accepted(&EventKey([key; 32])));
+    assert_eq!(known(&book), [true, false, false], "one was declined, of one nothing is known");
+    append(&mut book, of_event(2, false));
+    append(&mut book, of_event(2, false));
+    assert_eq!(known(&book), [true, false, false], "one entry of it has gone, and one is left");
+    append(&mut book, of_event(3, true));
+    assert_eq!(known(&book), [false, false, true]);
+}
+
+#[test]
 fn that_it_was_released_is_known_however_often_it_is_delivered_again() {
     let journal = memory(LARGE);
     let shop = about(Some("shop"));
