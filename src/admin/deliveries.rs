@@ -8,6 +8,7 @@ use super::query::Query;
 use super::{Admin, Refused};
 use crate::clock;
 use crate::journal::{Following, Found, Journal, Outcome, RouteNumbers, Window, cursor, redact};
+use crate::time::UnixTime;
 use crate::verify::Locator;
 
 /// The parameters that choose deliveries.
@@ -95,7 +96,9 @@ impl Admin {
 
     pub(super) fn stats(&self, query: &str) -> Result<AdminAnswer, Refused> {
         let query = Query::read(query, &["window"]).map_err(bad)?;
-        let (journal, now) = (self.journal(), clock::now());
+        let (journal, now) = (self.journal(), clock::steady());
+        // Counted by the steady clock, told in the time of day.
+        let told = |millis| clock::time_of_day(UnixTime::from_millis(millis)).millis();
         let window = Window::ending(now, query.window().map_err(bad)?);
         let condition = journal.condition();
         let began = condition.began.unwrap_or(now).millis();
@@ -123,10 +126,10 @@ impl Admin {
         Ok(json_answer(
             200,
             &json!({
-                "since": window.since,
-                "until": window.until,
+                "since": told(window.since),
+                "until": told(window.until),
                 "bucket_seconds": window.stretch / 1000,
-                "started": began,
+                "started": told(began),
                 "journal": {
                     "enabled": condition.enabled,
                     "durable": condition.durable,
@@ -134,7 +137,7 @@ impl Admin {
                     "entries": condition.entries,
                     "bytes": condition.bytes,
                     "dropped": condition.dropped,
-                    "oldest": condition.oldest.map(crate::time::UnixTime::millis),
+                    "oldest": condition.oldest.map(UnixTime::millis),
                 },
                 "routes": routes,
                 "unrouted": unrouted,
@@ -213,13 +216,14 @@ fn numbers(
         .iter()
         .map(|name| {
             let used = numbers.secrets.get(*name).copied().unwrap_or_default();
-            json!({ "name": name, "count": used.count, "last_matched": used.last.map(crate::time::UnixTime::millis) })
+            json!({ "name": name, "count": used.count, "last_matched": used.last.map(UnixTime::millis) })
         })
         .collect();
     let series: Vec<Value> = numbers
         .series
         .iter()
         .map(|(at, outcomes, shadow)| {
+            let at = clock::time_of_day(UnixTime::from_millis(*at)).millis();
             let mut stretch = json!({ "at": at, "shadow": shadow });
             for (outcome, count) in Outcome::ALL.iter().zip(outcomes) {
                 stretch[outcome.word()] = json!(count);

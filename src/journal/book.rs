@@ -5,7 +5,7 @@
 //! Within its share whoever has the most gives way first: a flood of forgeries on one route pushes out its own oldest and
 //! not the refusals of another route, and requests without any route come after those with one in just that way.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -29,6 +29,14 @@ pub struct Bounds {
 const UNPROVEN_SHARE: u64 = 4;
 /// How far below a bound room is made at once, so that it is not made anew for every entry.
 const SLACK: u64 = 64;
+/// An entry and since when it is held, by a clock that nobody sets: what was received while the machine's clock was ahead must
+/// not stay until that time has come, nor keep others.
+#[derive(Debug)]
+struct Held {
+    entry: Arc<Entry>,
+    since: UnixTime,
+}
+
 /// Entries that give way together.
 #[derive(Debug, Default)]
 struct Group {
@@ -40,7 +48,9 @@ struct Group {
 #[derive(Debug)]
 pub(super) struct Book {
     bounds: Bounds,
-    entries: BTreeMap<u64, Arc<Entry>>,
+    entries: BTreeMap<u64, Held>,
+    /// Who is to go next for its age: since when each is held, with its number.
+    ages: BTreeSet<(UnixTime, u64)>,
     /// By route (empty for none): what was not verified, and what was.
     groups: [HashMap<Box<str>, Group>; 2],
     marks: Marks,
@@ -59,6 +69,7 @@ impl Book {
         Self {
             bounds,
             entries: BTreeMap::new(),
+            ages: BTreeSet::new(),
             groups: [HashMap::new(), HashMap::new()],
             marks: Marks::default(),
             accepted: HashMap::new(),
@@ -75,8 +86,9 @@ impl Book {
         self.last
     }
 
-    /// Takes an entry down, under its own number, which is larger than all before. What had to go is added to `gone`.
-    pub(super) fn append(&mut self, entry: Arc<Entry>, gone: &mut Vec<u64>) {
+    /// Takes an entry down, under its own number, which is larger than all before, held since then by the steady clock. What had to
+    /// go is added to `gone`.
+    pub(super) fn append(&mut self, entry: Arc<Entry>, since: UnixTime, gone: &mut Vec<u64>) {
         let size = size_of_entry(&entry);
         let number = entry.number;
         self.last = self.last.max(number);
@@ -102,19 +114,19 @@ impl Book {
             self.unproven_bytes = self.unproven_bytes.saturating_add(size);
             self.unproven = self.unproven.saturating_add(1);
         }
-        self.entries.insert(number, entry);
+        self.ages.insert((since, number));
+        self.entries.insert(number, Held { entry, since });
         self.make_room(gone);
     }
 
-    /// Forgets what is too old.
+    /// Forgets what is too old. `now` is of the steady clock.
     pub(super) fn expire(&mut self, now: UnixTime, gone: &mut Vec<u64>) {
         let age = i64::try_from(self.bounds.age.as_millis()).unwrap_or(i64::MAX);
-        let oldest = now.millis().saturating_sub(age);
-        while let Some((number, entry)) = self.entries.first_key_value() {
-            if entry.received.millis() >= oldest {
+        let oldest = UnixTime::from_millis(now.millis().saturating_sub(age));
+        while let Some((since, number)) = self.ages.first().copied() {
+            if since >= oldest {
                 return;
             }
-            let number = *number;
             self.remove(number);
             gone.push(number);
         }
@@ -176,7 +188,8 @@ impl Book {
     }
 
     fn remove(&mut self, number: u64) {
-        let Some(entry) = self.entries.remove(&number) else { return };
+        let Some(Held { entry, since }) = self.entries.remove(&number) else { return };
+        self.ages.remove(&(since, number));
         self.marks.remove(number);
         if let Some(key) = accepted(&entry)
             && let Some(count) = self.accepted.get_mut(&key)
@@ -217,18 +230,23 @@ impl Book {
     /// Those before `before` (all without it), newest first.
     pub(super) fn newest_first(&self, before: Option<u64>) -> impl Iterator<Item = &Arc<Entry>> {
         let end = before.map_or(Bound::Unbounded, Bound::Excluded);
-        self.entries.range((Bound::Unbounded, end)).rev().map(|(_, entry)| entry)
+        self.entries.range((Bound::Unbounded, end)).rev().map(|(_, held)| &held.entry)
     }
 
     /// Those after `after` (all without it), oldest first.
     pub(super) fn oldest_first(&self, after: Option<u64>) -> impl Iterator<Item = &Arc<Entry>> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.entries.range((start, Bound::Unbounded)).map(|(_, entry)| entry)
+        self.entries.range((start, Bound::Unbounded)).map(|(_, held)| &held.entry)
     }
 
-    /// The oldest entry's number.
+    /// All of them, oldest first, with since when they are held.
+    pub(super) fn held(&self) -> impl Iterator<Item = (&Arc<Entry>, UnixTime)> {
+        self.entries.values().map(|held| (&held.entry, held.since))
+    }
+
+    /// The oldest entry.
     pub(super) fn first(&self) -> Option<&Arc<Entry>> {
-        self.entries.first_key_value().map(|(_, entry)| entry)
+        self.entries.first_key_value().map(|(_, held)| &held.entry)
     }
 
     /// The newest number given so far.

@@ -361,9 +361,9 @@ impl Entry {
 
     /// The bytes it takes, its kept request included, and its place in the journal's tables.
     pub(super) fn size(&self) -> usize {
-        /// The counts of the `Arc`, a place in the tree, a place in its group's queue, what the allocator adds, and its event's
-        /// key among the accepted ones.
-        const PLACE: usize = 144;
+        /// The counts of the `Arc`, a place in the trees by number and by age and in its group's queue, what the allocator adds,
+        /// and its event's key among the accepted ones.
+        const PLACE: usize = 176;
         let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
         let origin = self.origin.as_ref().map_or(0, |origin| size_of::<Origin>() + origin.id.len());
         size_of::<Self>()
@@ -375,6 +375,13 @@ impl Entry {
             .saturating_add(text(&self.why))
             .saturating_add(origin)
             .saturating_add(self.kept.size())
+    }
+
+    /// Since when it is held, by the steady clock, if it was recalled from a file at this time of day. What came while the clock
+    /// was ahead counts from now on.
+    pub(super) fn since(&self, now: UnixTime, steady: UnixTime) -> UnixTime {
+        let age = now.millis().saturating_sub(self.received.millis()).max(0);
+        UnixTime::from_millis(steady.millis().saturating_sub(age))
     }
 
     /// When it was over.

@@ -136,7 +136,7 @@ pub struct Condition {
     pub dropped: u64,
     /// When the oldest entry was received.
     pub oldest: Option<UnixTime>,
-    /// When counting began.
+    /// When counting began, by the steady clock.
     pub began: Option<UnixTime>,
 }
 
@@ -147,15 +147,17 @@ impl Journal {
     /// When the system gives no thread.
     pub fn start(options: &JournalOptions, now: UnixTime) -> Result<Self, String> {
         let mut book = Book::new(options.bounds, first_number(now));
-        let mut stats = Stats::new(now);
+        let steady = clock::steady();
+        let mut stats = Stats::new(steady);
         let mut gone = Vec::new();
         let opened = options.folder.as_ref().map(|folder| {
             Opened::open(folder, now, |entry| {
-                stats.recall(&entry);
-                book.append(Arc::new(entry), &mut gone);
+                stats.recall(&entry, now);
+                let since = entry.since(now, steady);
+                book.append(Arc::new(entry), since, &mut gone);
             })
         });
-        book.expire(now, &mut gone);
+        book.expire(steady, &mut gone);
         let book = Arc::new(RwLock::new(book));
         let begun = opened.map(|opened| opened.and_then(|opened| opened.begin(Arc::clone(&book))));
         let (disk, late) = match begun.transpose() {
@@ -286,7 +288,7 @@ impl Journal {
         })
     }
 
-    /// The numbers of a route over a window; of everything without a route for `None`.
+    /// The numbers of a route over a window of the steady clock; of everything without a route for `None`.
     #[must_use]
     pub fn numbers(&self, route: Option<&str>, window: &Window) -> RouteNumbers {
         match &self.0 {
@@ -407,15 +409,17 @@ impl Inner {
         let mut stats = self.stats.lock();
         let mut book = self.book.write();
         let (mut both, mut gone) = (Book::new(self.bounds, book.last()), Vec::new());
+        let steady = clock::steady();
         for entry in older {
-            stats.recall(&entry);
-            both.append(entry, &mut gone);
+            stats.recall(&entry, now);
+            let since = entry.since(now, steady);
+            both.append(entry, since, &mut gone);
         }
-        for entry in book.oldest_first(None) {
+        for (entry, since) in book.held() {
             disk.write(entry);
-            both.append(Arc::clone(entry), &mut gone);
+            both.append(Arc::clone(entry), since, &mut gone);
         }
-        both.expire(now, &mut gone);
+        both.expire(steady, &mut gone);
         *book = both;
         disk.forget(&gone);
         tracing::info!(target: "sealpost::journal", folder = %folder.display(), entries = book.len(), "the journal's file is open now");
@@ -426,7 +430,7 @@ impl Inner {
 
     fn expire(&self) {
         let mut gone = Vec::new();
-        self.book.write().expire(clock::now(), &mut gone);
+        self.book.write().expire(clock::steady(), &mut gone);
         if let Some(disk) = self.disk.get() {
             disk.forget(&gone);
         }
@@ -444,21 +448,21 @@ impl Inner {
             std::mem::swap(spare, &mut inbox.entries);
             inbox.bytes = 0;
         }
-        let now = clock::now();
+        let (now, steady) = (clock::now(), clock::steady());
         let mut stats = self.stats.lock();
         let mut book = self.book.write();
-        book.expire(now, gone);
+        book.expire(steady, gone);
         for mut entry in spare.drain(..) {
             // Nobody else has it yet.
             if let Some(entry) = Arc::get_mut(&mut entry) {
                 entry.number = book.next_number();
             }
-            stats.count(&entry);
+            stats.count(&entry, steady, now);
             if let Some(disk) = self.disk.get() {
                 disk.write(&entry);
             }
             self.followers.tell(&entry, &book);
-            book.append(entry, gone);
+            book.append(entry, steady, gone);
         }
         drop(book);
         drop(stats);

@@ -74,7 +74,7 @@ fn quantile(sum: &[u64; STEPS], percent: u64) -> Option<u64> {
 /// One stretch of time of one route.
 #[derive(Clone, Debug, Default)]
 struct Stretch {
-    /// Its beginning, Unix milliseconds.
+    /// Its beginning, milliseconds of the steady clock.
     at: i64,
     outcomes: [u32; Outcome::ALL.len()],
     reasons: Vec<(Reason, u32)>,
@@ -117,41 +117,36 @@ struct RouteCounts {
 }
 
 impl RouteCounts {
-    fn count(&mut self, entry: &Entry) {
-        let at = entry.ended().millis();
+    fn count(&mut self, entry: &Entry, steady: UnixTime, now: UnixTime) {
+        let at = steady.millis();
         for (stretches, length) in self.finenesses.iter_mut().zip(LENGTHS) {
             let begin = at.saturating_sub(at.rem_euclid(length));
-            match stretches.iter_mut().rev().find(|stretch| stretch.at <= begin) {
-                Some(stretch) if stretch.at == begin => stretch.count(entry),
-                found => {
-                    // Ends come nearly in order; what is late for its stretch by more than the newest begins one in between.
-                    let after = found.map(|stretch| stretch.at);
-                    let place = stretches
-                        .iter()
-                        .rposition(|stretch| Some(stretch.at) == after)
-                        .map_or(0, |at| at + 1);
-                    let mut stretch = Stretch { at: begin, ..Stretch::default() };
-                    stretch.count(entry);
-                    stretches.insert(place, stretch);
-                    let oldest =
-                        stretches.back().map_or(0, |newest| newest.at).saturating_sub(length * DEPTH);
-                    while stretches.front().is_some_and(|stretch| stretch.at <= oldest) {
-                        stretches.pop_front();
-                    }
+            if stretches.back().is_none_or(|newest| newest.at < begin) {
+                stretches.push_back(Stretch { at: begin, ..Stretch::default() });
+                let oldest = begin.saturating_sub(length.saturating_mul(DEPTH));
+                while stretches.front().is_some_and(|stretch| stretch.at <= oldest) {
+                    stretches.pop_front();
                 }
             }
+            if let Some(newest) = stretches.back_mut() {
+                newest.count(entry);
+            }
         }
-        self.matched(entry);
+        if let Some(used) = self.matched(entry, now) {
+            used.count = used.count.saturating_add(1);
+        }
     }
 
-    fn matched(&mut self, entry: &Entry) {
-        let Some(name) = entry.secret_name() else { return };
-        let used = match self.secrets.get_mut(name) {
-            Some(used) => used,
-            None => self.secrets.entry(name.into()).or_default(),
-        };
-        used.count = used.count.saturating_add(1);
-        used.last = used.last.max(Some(entry.received));
+    /// Its secret matched. A time that is not there yet, because the clock was set since, counts as now.
+    fn matched(&mut self, entry: &Entry, now: UnixTime) -> Option<&mut SecretUse> {
+        let name = entry.secret_name()?;
+        if !self.secrets.contains_key(name) {
+            self.secrets.insert(name.into(), SecretUse::default());
+        }
+        let used = self.secrets.get_mut(name)?;
+        let before = used.last.filter(|last| *last <= now);
+        used.last = before.max(Some(entry.received.min(now)));
+        Some(used)
     }
 }
 
@@ -181,10 +176,10 @@ pub struct RouteNumbers {
     pub series: Vec<(i64, [u64; Outcome::ALL.len()], u64)>,
 }
 
-/// A window of time that ends now.
+/// A window of time that ends now, by the steady clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Its beginning, Unix milliseconds.
+    /// Its beginning, milliseconds.
     pub since: i64,
     /// Its end.
     pub until: i64,
@@ -221,17 +216,16 @@ impl Stats {
         self.began
     }
 
-    /// A request is over.
-    pub(super) fn count(&mut self, entry: &Entry) {
-        self.route(entry).count(entry);
+    /// A request is over, at this time of the steady clock and of the day. By the time of day alone a clock that was set back would
+    /// leave everything from then on behind the newest stretch.
+    pub(super) fn count(&mut self, entry: &Entry, steady: UnixTime, now: UnixTime) {
+        self.route(entry).count(entry, steady, now);
     }
 
     /// An entry of an earlier process: it tells when its secret matched, and nothing is counted of it.
-    pub(super) fn recall(&mut self, entry: &Entry) {
-        if let Some(name) = entry.secret_name() {
-            let (name, received) = (Box::from(name), entry.received);
-            let used = self.route(entry).secrets.entry(name).or_default();
-            used.last = used.last.max(Some(received));
+    pub(super) fn recall(&mut self, entry: &Entry, now: UnixTime) {
+        if entry.secret_name().is_some() {
+            self.route(entry).matched(entry, now);
         }
     }
 
@@ -288,6 +282,28 @@ mod tests {
             let step = step_of(micros);
             assert!(u64::from(micros) <= end_of(step), "{micros} in step {step} up to {}", end_of(step));
             assert!(step < 8 || u64::from(micros) * 100 >= end_of(step - 1) * 99, "{micros} in step {step}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_hides_nothing_of_what_comes() {
+        use crate::journal::tests::{NOW, about, entry};
+
+        let at = |minutes: i64| UnixTime::from_millis(NOW.millis() + minutes * 60_000);
+        let mut stats = Stats::new(NOW);
+        let mut one = entry("ahead", &about(Some("shop")), true, None);
+        one.received = at(600);
+        stats.count(&one, at(1), at(600));
+        one.received = at(2);
+        stats.count(&one, at(2), at(2));
+        stats.count(&one, at(3), at(2));
+        for (minutes, requests) in [(60, 3), (24 * 60, 3), (2, 2)] {
+            let window = Window::ending(at(3), Duration::from_secs(minutes * 60));
+            let numbers = stats.of(Some("shop"), &window);
+            assert_eq!(numbers.requests, requests, "{minutes}");
+            let told: u64 = numbers.series.iter().map(|(_, outcomes, _)| outcomes.iter().sum::<u64>()).sum();
+            assert_eq!(told, requests, "{minutes}");
+            assert_eq!(numbers.secrets["old"], SecretUse { count: 3, last: Some(at(2)) });
         }
     }
 

@@ -77,7 +77,8 @@ fn kept(body: &[u8]) -> Kept {
 fn append(book: &mut Book, mut entry: Entry) -> Vec<u64> {
     let mut gone = Vec::new();
     entry.number = book.next_number();
-    book.append(Arc::new(entry), &mut gone);
+    let since = entry.received;
+    book.append(Arc::new(entry), since, &mut gone);
     gone
 }
 
@@ -112,7 +113,7 @@ proptest! {
             entry.received = time;
             entry.number = book.next_number();
             put.insert(entry.number);
-            book.append(Arc::new(entry), &mut gone);
+            book.append(Arc::new(entry), time, &mut gone);
             prop_assert!(book.bytes() <= bytes, "{} of {bytes} bytes", book.bytes());
             prop_assert!(book.len() <= entries as u64);
             let held: u64 = book.oldest_first(None).map(|entry| entry.size() as u64).sum();
@@ -189,6 +190,40 @@ fn later_entries_are_told_of_those_they_were_made_from() {
     assert!(first.is_released());
     assert_eq!((first.marks.len(), &*first.marks[0].id), (1, "second"));
     assert_eq!(first.why_not_releasable(), Some("it was released already"));
+    journal.close();
+}
+
+#[test]
+fn what_was_received_by_a_clock_that_was_ahead_goes_with_its_age_and_keeps_nobody() {
+    let shop = about(Some("shop"));
+    let hours = |hours: u64| NOW.saturating_add(Duration::from_secs(hours * 3600));
+    let mut book = Book::new(LARGE, 0);
+    for (id, received, since) in [("ahead", hours(9000), hours(0)), ("then", hours(1), hours(1))] {
+        let mut entry = entry(id, &shop, true, None);
+        (entry.number, entry.received) = (book.next_number(), received);
+        book.append(Arc::new(entry), since, &mut Vec::new());
+    }
+    let mut gone = Vec::new();
+    book.expire(hours(24), &mut gone);
+    assert_eq!(gone, [0_u64; 0]);
+    book.expire(hours(25).saturating_add(Duration::from_millis(1)), &mut gone);
+    assert_eq!(gone, [1, 2]);
+
+    // After a restart it is not known how old it really is; it does not stay longer than from then on.
+    let folder = tempfile::tempdir().unwrap();
+    let options = JournalOptions { bounds: LARGE, folder: Some(folder.path().join("journal")) };
+    let journal = Journal::start(&options, NOW).unwrap();
+    for (id, received) in [("ahead", hours(9000)), ("old", hours(0)), ("new", hours(30))] {
+        let mut entry = entry(id, &shop, true, None);
+        entry.received = received;
+        journal.enter(Arc::new(entry));
+    }
+    journal.close();
+    let journal = Journal::start(&options, hours(40)).unwrap();
+    assert_eq!(ids(&journal.list(&Filter::default(), None, 9)), ["new", "ahead"]);
+    let inner = journal.0.as_ref().unwrap();
+    inner.book.write().expire(clock::steady().saturating_add(DAY + Duration::from_secs(1)), &mut gone);
+    assert_eq!(journal.held().0, 0);
     journal.close();
 }
 

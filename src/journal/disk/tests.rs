@@ -24,7 +24,7 @@ impl Still {
     fn open(folder: &Path) -> Self {
         let mut book = Book::new(LARGE, 0);
         let opened =
-            Opened::open(folder, NOW, |entry| book.append(Arc::new(entry), &mut Vec::new())).unwrap();
+            Opened::open(folder, NOW, |entry| book.append(Arc::new(entry), NOW, &mut Vec::new())).unwrap();
         let book = Arc::new(RwLock::new(book));
         let shared = Arc::new(Shared {
             path: opened.path,
@@ -44,7 +44,7 @@ impl Still {
         let entry = Arc::new(entry);
         self.shared.desk.lock().entries.push(Arc::downgrade(&entry));
         let number = entry.number;
-        book.append(entry, &mut Vec::new());
+        book.append(entry, NOW, &mut Vec::new());
         number
     }
 
@@ -53,7 +53,7 @@ impl Still {
         let mut book = self.book.write();
         let left: Vec<_> = book.oldest_first(None).filter(|entry| entry.number != number).cloned().collect();
         let mut rest = Book::new(LARGE, book.last());
-        left.into_iter().for_each(|entry| rest.append(entry, &mut Vec::new()));
+        left.into_iter().for_each(|entry| rest.append(entry, NOW, &mut Vec::new()));
         *book = rest;
     }
 
