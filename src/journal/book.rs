@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::entry::{Entry, Outcome};
+use super::entry::Entry;
 use super::marks::{Mark, Marks};
+use super::outcome::Outcome;
 use crate::time::UnixTime;
 use crate::verify::EventKey;
 

@@ -2,12 +2,11 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
 use http::Method;
-use parking_lot::Mutex;
 
+use super::kept::KeptPlace;
+use super::outcome::{Again, DedupeVerdict, Outcome};
 use crate::admit::{Reason, WasVerified};
 use crate::catalog::Retry;
 use crate::time::UnixTime;
@@ -33,116 +32,6 @@ pub struct About {
     pub redact: Vec<Locator>,
 }
 
-/// What the dedupe store said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DedupeVerdict {
-    /// It was not asked.
-    #[default]
-    Unasked,
-    /// The route does not dedupe, or the request was let through unverified.
-    Off,
-    /// The event was new, or free again.
-    New,
-    /// It was accepted before.
-    Duplicate,
-    /// A copy was in flight for too long.
-    InFlight,
-    /// The store could not answer.
-    Failed,
-}
-
-impl DedupeVerdict {
-    /// All of them.
-    pub(super) const ALL: [Self; 6] =
-        [Self::Unasked, Self::Off, Self::New, Self::Duplicate, Self::InFlight, Self::Failed];
-
-    /// The stable word; `None` for [`DedupeVerdict::Unasked`].
-    #[must_use]
-    pub const fn word(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Unasked => return None,
-            Self::Off => "off",
-            Self::New => "new",
-            Self::Duplicate => "duplicate",
-            Self::InFlight => "in_flight",
-            Self::Failed => "store_failed",
-        })
-    }
-}
-
-/// What really became of a request, in five words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The upstream answered 2xx.
-    Accepted,
-    /// The upstream answered something else.
-    Declined,
-    /// Answered here: a duplicate, an event nobody wants, a handshake.
-    Answered,
-    /// Not let through.
-    Refused,
-    /// Could not be served now.
-    Failed,
-}
-
-impl Outcome {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Accepted, Self::Declined, Self::Answered, Self::Refused, Self::Failed];
-
-    /// The stable word.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Declined => "declined",
-            Self::Answered => "answered",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// What a reason and the upstream's status come to.
-    #[must_use]
-    pub const fn of(reason: Reason, upstream: Option<u16>) -> Self {
-        match reason {
-            Reason::Forwarded => match upstream {
-                Some(200..=299) => Self::Accepted,
-                _ => Self::Declined,
-            },
-            Reason::Duplicate | Reason::Filtered | Reason::Challenge => Self::Answered,
-            Reason::InFlight
-            | Reason::Overloaded
-            | Reason::Draining
-            | Reason::StoreUnavailable
-            | Reason::KeysUnavailable
-            | Reason::UpstreamUnreachable
-            | Reason::UpstreamFailed
-            | Reason::UpstreamTimeout => Self::Failed,
-            _ => Self::Refused,
-        }
-    }
-}
-
-/// How a delivery came again without its sender.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
-    /// A refused one was verified anew and forwarded.
-    Release,
-    /// A verified one was sent to the upstream past the dedupe store.
-    Redelivery,
-}
-
-impl Again {
-    /// The stable word.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Release => "release",
-            Self::Redelivery => "redelivery",
-        }
-    }
-}
-
 /// The delivery that another one was made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
@@ -152,63 +41,6 @@ pub struct Origin {
     pub id: Box<str>,
     /// The first one's number.
     pub number: u64,
-}
-
-/// A request's head and body as received.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
-    /// Path and query.
-    pub target: Box<str>,
-    /// The host asked for.
-    pub host: Box<str>,
-    /// Whether the sender spoke TLS, as far as is known.
-    pub https: bool,
-    /// Scheme and host as the sender signed them, where it signs its URL.
-    pub signed_origin: Option<Box<str>>,
-    /// Whether the connection's peer was a trusted proxy.
-    pub trusted: bool,
-    /// The value of `X-Forwarded-For` for the upstream.
-    pub forwarded_for: Box<str>,
-    /// The header fields, each `Name: value` and CR LF, in the order and letter case received.
-    pub head: Bytes,
-    /// The body.
-    pub body: Bytes,
-}
-
-impl Kept {
-    /// The bytes it holds.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        let origin = self.signed_origin.as_ref().map_or(0, |origin| origin.len());
-        size_of::<Self>()
-            .saturating_add(self.target.len())
-            .saturating_add(self.host.len())
-            .saturating_add(origin)
-            .saturating_add(self.forwarded_for.len())
-            .saturating_add(self.head.len())
-            .saturating_add(self.body.len())
-    }
-
-    /// Scheme and host.
-    #[must_use]
-    pub fn origin(&self) -> String {
-        match &self.signed_origin {
-            Some(origin) => origin.to_string(),
-            None => format!("{}://{}", if self.https { "https" } else { "http" }, self.host),
-        }
-    }
-
-    /// Names and values in the order received.
-    pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let lines = self.head.split(|byte| *byte == b'\n');
-        lines.filter_map(|line| {
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let colon = line.iter().position(|byte| *byte == b':')?;
-            let (name, value) = line.split_at_checked(colon)?;
-            let value = value.get(1..)?;
-            Some((name, value.strip_prefix(b" ").unwrap_or(value)))
-        })
-    }
 }
 
 /// When something happened, in microseconds after the head was there; 0 for what did not happen.
@@ -225,7 +57,7 @@ pub struct Timeline {
 }
 
 /// One decision.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     /// Its place in the journal; given when it is taken down. Later ones are larger, also in the next process.
     pub number: u64,
@@ -283,57 +115,6 @@ pub struct Entry {
     pub kept: KeptPlace,
 }
 
-/// Where a kept request is: in memory, or in the journal's file.
-#[derive(Debug, Default)]
-pub struct KeptPlace {
-    here: Mutex<Option<Box<Kept>>>,
-    filed: AtomicBool,
-    size: usize,
-}
-
-impl KeptPlace {
-    /// In memory.
-    #[must_use]
-    pub fn here(kept: Kept) -> Self {
-        let size = kept.size();
-        Self { here: Mutex::new(Some(Box::new(kept))), filed: AtomicBool::new(false), size }
-    }
-
-    /// In the file only.
-    pub(super) fn filed(size: usize) -> Self {
-        Self { here: Mutex::new(None), filed: AtomicBool::new(true), size }
-    }
-
-    /// Whether there is one at all.
-    #[must_use]
-    pub fn is_kept(&self) -> bool {
-        self.size > 0
-    }
-
-    /// The bytes of it, wherever they are.
-    pub(super) fn size(&self) -> usize {
-        self.size
-    }
-
-    /// A copy of it, if it is in memory. The bytes are shared.
-    pub(super) fn in_memory(&self) -> Option<Kept> {
-        self.here.lock().as_deref().cloned()
-    }
-
-    /// Whether it is in the file.
-    pub(super) fn is_filed(&self) -> bool {
-        self.filed.load(Ordering::Acquire)
-    }
-
-    /// It is in the file now; memory need not hold it.
-    pub(super) fn file(&self) {
-        if self.size > 0 {
-            self.filed.store(true, Ordering::Release);
-            drop(self.here.lock().take());
-        }
-    }
-}
-
 impl Entry {
     /// What really became of it.
     #[must_use]
@@ -375,6 +156,11 @@ impl Entry {
             .saturating_add(text(&self.why))
             .saturating_add(origin)
             .saturating_add(self.kept.size())
+    }
+
+    /// All of it but the request, of which only is known that there is one: for who shows it later, and must not hold it until then.
+    pub(super) fn without_request(&self) -> Self {
+        Self { kept: self.kept.elsewhere(), ..self.clone() }
     }
 
     /// Since when it is held, by the steady clock, if it was recalled from a file at this time of day. What came while the clock

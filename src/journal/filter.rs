@@ -1,6 +1,7 @@
 //! Which entries somebody asks for.
 
-use super::entry::{Entry, Outcome};
+use super::entry::Entry;
+use super::outcome::Outcome;
 use crate::admit::Reason;
 use crate::time::UnixTime;
 

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::entry::{Again, Entry};
+use super::entry::Entry;
+use super::outcome::Again;
 use crate::admit::Reason;
 use crate::time::UnixTime;
 

@@ -9,7 +9,9 @@ mod book;
 mod disk;
 mod entry;
 mod filter;
+mod kept;
 mod marks;
+mod outcome;
 mod pack;
 mod recorded;
 pub mod redact;
@@ -31,11 +33,11 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use self::book::Book;
 pub use self::book::Bounds;
 use self::disk::{Disk, Opened};
-pub use self::entry::{
-    About, Again, DedupeVerdict, Entry, Kept, KeptPlace, Origin, Outcome, Timeline, cut, short,
-};
+pub use self::entry::{About, Entry, Origin, Timeline, cut, short};
 pub use self::filter::Filter;
+pub use self::kept::{Kept, KeptPlace};
 pub use self::marks::Mark;
+pub use self::outcome::{Again, DedupeVerdict, Outcome};
 pub use self::recorded::{Recorded, RecordedRequest, recorded, recorded_lines};
 pub use self::retry::{Retries, after as retries_after};
 pub use self::show::{Found, cursor, from_cursor};

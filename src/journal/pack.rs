@@ -7,7 +7,9 @@ use bytes::Bytes;
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{About, Again, DedupeVerdict, Entry, Kept, KeptPlace, Origin, Timeline};
+use super::entry::{About, Entry, Origin, Timeline};
+use super::kept::{Kept, KeptPlace};
+use super::outcome::{Again, DedupeVerdict};
 use crate::admit::{Reason, WasVerified};
 use crate::catalog::Retry;
 use crate::time::UnixTime;

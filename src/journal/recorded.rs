@@ -11,7 +11,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::Deserialize;
 
 use super::disk;
-use super::entry::{Entry, Kept};
+use super::entry::Entry;
+use super::kept::Kept;
 use super::redact::header_map;
 use crate::admit::Reason;
 use crate::time::UnixTime;

@@ -9,7 +9,7 @@ use http::header;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode;
 
-use super::entry::Kept;
+use super::kept::Kept;
 use crate::verify::{Locator, Pointer, json_places};
 
 /// What stands in the place of a value.

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::entry::{Entry, Kept, Outcome};
+use super::entry::Entry;
+use super::kept::Kept;
 use super::marks::Mark;
+use super::outcome::Outcome;
 use super::redact::{self, Shown};
 use super::retry;
 use crate::admit::Reason;

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::entry::{Entry, Outcome};
+use super::entry::Entry;
+use super::outcome::Outcome;
 use crate::admit::Reason;
 use crate::time::UnixTime;
 

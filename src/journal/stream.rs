@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::book::Book;
+use super::entry::Entry;
 use super::filter::Filter;
 use super::show::Found;
 
@@ -82,7 +83,7 @@ impl Followers {
                     queue.waiting.pop_front();
                     queue.gap = true;
                 }
-                queue.waiting.push_back(found(entry, book));
+                queue.waiting.push_back(found(&told(entry), book));
             }
         }
         let follower = Arc::new(Follower {
@@ -100,14 +101,17 @@ impl Followers {
         Ok(Following(Some(follower)))
     }
 
-    pub(super) fn tell(&self, entry: &Arc<super::Entry>, book: &Book) {
+    pub(super) fn tell(&self, entry: &Arc<Entry>, book: &Book) {
         let list = self.list.lock();
+        // One for all.
+        let mut shared: Option<Arc<Entry>> = None;
         for follower in list.iter().filter(|follower| follower.filter.wants(entry)) {
             let mut queue = follower.queue.lock();
             if queue.waiting.len() >= QUEUE || queue.missed > 0 {
                 queue.missed = queue.missed.saturating_add(1);
                 continue;
             }
+            let entry = shared.get_or_insert_with(|| told(entry));
             queue.waiting.push_back(found(entry, book));
             drop(queue);
             follower.arrived.notify_one();
@@ -124,7 +128,12 @@ impl Followers {
     }
 }
 
-fn found(entry: &Arc<super::Entry>, book: &Book) -> Found {
+/// What is held of an entry until a follower takes it: without its request, which would stay in memory behind a reader who is slow.
+fn told(entry: &Arc<Entry>) -> Arc<Entry> {
+    if entry.kept.is_kept() { Arc::new(entry.without_request()) } else { Arc::clone(entry) }
+}
+
+fn found(entry: &Arc<Entry>, book: &Book) -> Found {
     Found { entry: Arc::clone(entry), marks: book.marks(entry.number).to_vec() }
 }
 

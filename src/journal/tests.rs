@@ -306,6 +306,26 @@ async fn who_follows_gets_what_it_wants_in_order_and_learns_what_it_missed() {
     assert!(slow.next().await.is_none(), "the journal has ended");
 }
 
+#[tokio::test]
+async fn who_follows_holds_no_request_and_is_told_the_same() {
+    let journal = memory(LARGE);
+    let shop = about(Some("shop"));
+    journal.enter(Arc::new(entry("before", &shop, true, None)));
+    journal.enter(Arc::new(entry("0", &shop, false, Some(b"{}"))));
+    let cursor = journal.find("before").unwrap().entry.number;
+    let mut late = journal.follow(Filter::default(), Some(cursor)).unwrap();
+    let mut early = journal.follow(Filter::default(), None).unwrap();
+    journal.enter(Arc::new(entry("1", &shop, false, Some(b"{}"))));
+    assert_eq!(journal.list(&Filter::default(), None, 9).held, 3);
+    for (following, id) in [(&mut late, "0"), (&mut early, "1")] {
+        let Some(Followed::Entry(told)) = following.next().await else { panic!("an entry") };
+        let held = journal.find(id).unwrap();
+        assert_eq!((told.summary(), told.summary()["releasable"].clone()), (held.summary(), true.into()));
+        assert!(told.entry.kept.in_memory().is_none() && held.entry.kept.in_memory().is_some());
+    }
+    journal.close();
+}
+
 #[test]
 fn only_so_many_follow() {
     let journal = memory(LARGE);

@@ -11,7 +11,8 @@ use redb::backends::FileBackend;
 use redb::{Builder, Database, Error, TableDefinition};
 
 use super::abouts::Abouts;
-use crate::journal::entry::{About, Entry, Kept};
+use crate::journal::entry::{About, Entry};
+use crate::journal::kept::Kept;
 use crate::journal::pack;
 
 pub(super) const FILE: &str = "journal.redb";

@@ -24,7 +24,8 @@ pub(super) use self::file::read;
 use self::file::{FILE, KEPT, Loaded, Open, existing, quietly};
 use self::writer::Writer;
 use super::book::Book;
-use super::entry::{Entry, Kept};
+use super::entry::Entry;
+use super::kept::Kept;
 use super::pack;
 use crate::time::UnixTime;
 
