@@ -250,6 +250,11 @@ impl Book {
         self.entries.first_key_value().map(|(_, held)| &held.entry)
     }
 
+    /// Numbers up to this one are given already.
+    pub(super) fn goes_on_after(&mut self, last: u64) {
+        self.last = self.last.max(last);
+    }
+
     /// The newest number given so far.
     pub(super) fn last(&self) -> u64 {
         self.last

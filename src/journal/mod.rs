@@ -9,6 +9,7 @@ mod book;
 mod disk;
 mod entry;
 mod filter;
+mod keep;
 mod kept;
 mod marks;
 mod outcome;
@@ -25,8 +26,6 @@ pub(crate) mod tests;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
@@ -35,6 +34,7 @@ pub use self::book::Bounds;
 use self::disk::{Disk, Opened};
 pub use self::entry::{About, Entry, Origin, Timeline, cut, short};
 pub use self::filter::Filter;
+use self::keep::{Inner, Late};
 pub use self::kept::{Kept, KeptPlace};
 pub use self::marks::Mark;
 pub use self::outcome::{Again, DedupeVerdict, Outcome};
@@ -52,12 +52,6 @@ use crate::verify::EventKey;
 /// Entries that may wait to be taken over, and bytes of kept requests with them.
 const WAITING: usize = 16 * 1024;
 const WAITING_BYTES: usize = 32 << 20;
-/// How long the thread lets entries gather before it takes them over, all at once.
-const GATHER: Duration = Duration::from_millis(5);
-/// How often it tries to open a file that it could not open.
-const RETRY: Duration = Duration::from_secs(2);
-/// How often it looks for what is too old while nothing happens.
-const IDLE: Duration = Duration::from_secs(60);
 /// A request larger than this part of the journal is not kept, so that one cannot push out most of the others.
 const LARGEST_SHARE: u64 = 8;
 
@@ -73,42 +67,6 @@ pub struct JournalOptions {
 /// The journal. Clones are the same one.
 #[derive(Clone, Default)]
 pub struct Journal(Option<Arc<Inner>>);
-
-struct Inner {
-    inbox: Mutex<Inbox>,
-    arrived: Condvar,
-    dropped: AtomicU64,
-    /// One takes over at a time, so that numbers are in order. Locks are taken in the order of these fields.
-    taking: Mutex<Taking>,
-    stats: Mutex<Stats>,
-    book: Arc<RwLock<Book>>,
-    followers: Followers,
-    disk: OnceLock<Disk>,
-    /// A file that was asked for and is not open.
-    late: Mutex<Option<Late>>,
-    bounds: Bounds,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-}
-
-/// A file that another process has, or that cannot be opened.
-struct Late {
-    folder: PathBuf,
-    why: String,
-}
-
-#[derive(Default)]
-struct Inbox {
-    entries: Vec<Arc<Entry>>,
-    bytes: usize,
-    closed: bool,
-}
-
-#[derive(Default)]
-struct Taking {
-    /// The list that the inbox's is exchanged for, so that neither is allocated anew.
-    spare: Vec<Arc<Entry>>,
-    gone: Vec<u64>,
-}
 
 /// A page of a list.
 #[derive(Clone, Debug)]
@@ -175,6 +133,7 @@ impl Journal {
         let inner = Arc::new(Inner {
             inbox: Mutex::default(),
             arrived: Condvar::new(),
+            closing: Condvar::new(),
             dropped: AtomicU64::new(0),
             taking: Mutex::default(),
             book,
@@ -185,12 +144,10 @@ impl Journal {
             bounds: options.bounds,
             threads: Mutex::default(),
         });
-        let weak = Arc::clone(&inner);
-        let thread = std::thread::Builder::new()
-            .name("sealpost-journal".into())
-            .spawn(move || weak.keep())
-            .map_err(|error| format!("cannot start the journal's thread: {error}"))?;
-        inner.threads.lock().push(thread);
+        inner.thread("sealpost-journal", Inner::keep)?;
+        if inner.late.lock().is_some() {
+            inner.thread("sealpost-journal-open", Inner::open_late)?;
+        }
         Ok(Self(Some(inner)))
     }
 
@@ -355,6 +312,7 @@ impl Journal {
         let Some(inner) = &self.0 else { return };
         inner.inbox.lock().closed = true;
         inner.arrived.notify_all();
+        inner.closing.notify_all();
         for thread in std::mem::take(&mut *inner.threads.lock()) {
             let _ = thread.join();
         }
@@ -362,116 +320,6 @@ impl Journal {
         if let Some(disk) = inner.disk.get() {
             disk.close();
         }
-    }
-}
-
-impl Inner {
-    /// The thread: takes over in bunches, and forgets what is too old.
-    fn keep(&self) {
-        let mut tried = clock::monotonic();
-        loop {
-            let late = self.late.lock().is_some();
-            let mut inbox = self.inbox.lock();
-            if inbox.entries.is_empty() && !inbox.closed {
-                self.arrived.wait_for(&mut inbox, if late { RETRY } else { IDLE });
-            }
-            let closed = inbox.closed;
-            let none = inbox.entries.is_empty();
-            drop(inbox);
-            if !none && !closed {
-                std::thread::sleep(GATHER);
-            }
-            self.take_over();
-            if none {
-                self.expire();
-            }
-            if closed {
-                return;
-            }
-            if late && tried.elapsed() >= RETRY {
-                self.open_late();
-                tried = clock::monotonic();
-            }
-        }
-    }
-
-    /// Tries again to open the file, which an older process may have had until it was relieved. What is in it comes before
-    /// what is here, and what is here is written behind it.
-    fn open_late(&self) {
-        let mut late = self.late.lock();
-        let Some(Late { folder, why }) = &mut *late else { return };
-        let now = clock::now();
-        let mut older = Vec::new();
-        let opened = Opened::open(folder, now, |entry| older.push(Arc::new(entry)));
-        let disk = match opened.and_then(|opened| opened.begin(Arc::clone(&self.book))) {
-            Ok(disk) => disk,
-            Err(still) => return *why = still,
-        };
-        let _taking = self.taking.lock();
-        let mut stats = self.stats.lock();
-        let mut book = self.book.write();
-        let (mut both, mut gone) = (Book::new(self.bounds, book.last()), Vec::new());
-        let steady = clock::steady();
-        for entry in older {
-            stats.recall(&entry, now);
-            let since = entry.since(now, steady);
-            both.append(entry, since, &mut gone);
-        }
-        for (entry, since) in book.held() {
-            disk.write(entry);
-            both.append(Arc::clone(entry), since, &mut gone);
-        }
-        both.expire(steady, &mut gone);
-        *book = both;
-        disk.forget(&gone);
-        tracing::info!(target: "sealpost::journal", folder = %folder.display(), entries = book.len(), "the journal's file is open now");
-        if self.disk.set(disk).is_ok() {
-            *late = None;
-        }
-    }
-
-    fn expire(&self) {
-        let mut gone = Vec::new();
-        self.book.write().expire(clock::steady(), &mut gone);
-        if let Some(disk) = self.disk.get() {
-            disk.forget(&gone);
-        }
-    }
-
-    /// Takes over everything that waits.
-    fn take_over(&self) {
-        let mut taking = self.taking.lock();
-        let Taking { spare, gone } = &mut *taking;
-        {
-            let mut inbox = self.inbox.lock();
-            if inbox.entries.is_empty() {
-                return;
-            }
-            std::mem::swap(spare, &mut inbox.entries);
-            inbox.bytes = 0;
-        }
-        let (now, steady) = (clock::now(), clock::steady());
-        let mut stats = self.stats.lock();
-        let mut book = self.book.write();
-        book.expire(steady, gone);
-        for mut entry in spare.drain(..) {
-            // Nobody else has it yet.
-            if let Some(entry) = Arc::get_mut(&mut entry) {
-                entry.number = book.next_number();
-            }
-            stats.count(&entry, steady, now);
-            if let Some(disk) = self.disk.get() {
-                disk.write(&entry);
-            }
-            self.followers.tell(&entry, &book);
-            book.append(entry, steady, gone);
-        }
-        drop(book);
-        drop(stats);
-        if let Some(disk) = self.disk.get() {
-            disk.forget(gone);
-        }
-        gone.clear();
     }
 }
 

@@ -460,6 +460,28 @@ fn a_damaged_file_is_set_aside_and_one_in_use_is_left_alone() {
 }
 
 #[test]
+fn entries_are_taken_over_while_a_file_is_being_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = JournalOptions { bounds: LARGE, folder: Some(folder.path().join("journal")) };
+    let older = Journal::start(&options, NOW).unwrap();
+    let journal = Journal::start(&options, NOW.saturating_add(Duration::from_secs(1))).unwrap();
+    let inner = journal.0.as_ref().unwrap();
+    // As far as the others can tell it is open at any time now, and that goes on for as long as this is held.
+    let opening = inner.late.lock();
+    let until = clock::monotonic() + Duration::from_secs(60);
+    for number in 1..=3 {
+        journal.enter(Arc::new(entry("x", &about(Some("shop")), true, None)));
+        while journal.held().0 < number {
+            assert!(clock::monotonic() < until, "nobody takes entries over");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+    drop(opening);
+    older.close();
+    journal.close();
+}
+
+#[test]
 fn what_finds_no_room_is_counted_and_nobody_waits() {
     let journal = memory(LARGE);
     let inner = journal.0.as_ref().unwrap();
