@@ -72,6 +72,28 @@ fn the_clock_of_the_gateway_is_the_one_that_is_set() {
 }
 
 #[test]
+fn what_is_counted_is_told_at_once_after_the_clock_was_set_back() {
+    let (clock, upstream) = (WallClock::new(), Upstream::start());
+    let gateway = start(&clock, &upstream, "");
+    let counted = || {
+        let stats = gateway.json("/api/stats?window=5m");
+        let route = stats["routes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|route| route["name"] == "r" || route["route"] == "r");
+        (route.unwrap()["requests"].as_u64().unwrap(), stats["until"].as_i64().unwrap() / 1000)
+    };
+    for (sent, hours) in [30, -3, 0].into_iter().enumerate() {
+        clock.set(hours * HOUR);
+        send(&gateway, &format!("evt-{hours}"));
+        eventually("it is counted", || (counted().0 == sent as u64 + 1).then_some(()));
+        let by_the_gateway = now() + hours * HOUR;
+        assert!((counted().1 - by_the_gateway).abs() < 600, "told in the time of day, {hours} hours");
+    }
+}
+
+#[test]
 fn a_claim_in_flight_stays_one() {
     with_each_store(|clock, upstream, start| {
         let gateway = start();
