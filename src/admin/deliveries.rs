@@ -36,7 +36,7 @@ impl Admin {
         let filter = query.filter(clock::now()).map_err(bad)?;
         let (before, limit) = (query.cursor("before").map_err(bad)?, query.limit().map_err(bad)?);
         let page = self.journal().list(&filter, before, limit);
-        let deliveries: Vec<Value> = page.found.iter().map(Found::summary).collect();
+        let deliveries: Vec<Value> = page.found.iter().map(|found| self.summary(found)).collect();
         let next = page.next.map(cursor);
         Ok(json_answer(200, &json!({ "deliveries": deliveries, "next": next, "total_held": page.held })))
     }
@@ -154,6 +154,10 @@ impl Admin {
             None => query.cursor("after").map_err(bad)?,
         };
         self.journal().follow(filter, after).map_err(|error| Refused(503, error.to_string()))
+    }
+
+    pub(super) fn summary(&self, found: &Found) -> Value {
+        found.summary(&self.redacted(found))
     }
 
     pub(super) fn whole(&self, found: &Found, base64: bool) -> Value {

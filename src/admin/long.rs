@@ -76,7 +76,7 @@ impl AdminApp {
         session.set_keepalive(None);
         session.write_response_header(Box::new(head)).await?;
         match long {
-            Long::Stream(following) => write_stream(session, following, shutdown).await?,
+            Long::Stream(following) => write_stream(session, &self.0, following, shutdown).await?,
             Long::Export(export) => write_export(session, &self.0, export).await?,
         }
         session.write_response_body(Bytes::new(), true).await
@@ -85,6 +85,7 @@ impl AdminApp {
 
 async fn write_stream(
     session: &mut ServerSession,
+    admin: &Admin,
     mut following: Following,
     mut shutdown: ShutdownWatch,
 ) -> pingora::Result<()> {
@@ -92,7 +93,7 @@ async fn write_stream(
     loop {
         let piece = tokio::select! {
             next = tokio::time::timeout(HEARTBEAT, following.next()) => match next {
-                Ok(Some(next)) => told(next),
+                Ok(Some(next)) => told(admin, next),
                 Ok(None) => return Ok(()),
                 Err(_) => ": still here\n\n".to_owned(),
             },
@@ -130,10 +131,14 @@ async fn write_export(
 }
 
 /// One event of the stream.
-fn told(next: Followed) -> String {
+fn told(admin: &Admin, next: Followed) -> String {
     match next {
         Followed::Entry(found) => {
-            format!("event: delivery\nid: {}\ndata: {}\n\n", cursor(found.entry.number), found.summary())
+            format!(
+                "event: delivery\nid: {}\ndata: {}\n\n",
+                cursor(found.entry.number),
+                admin.summary(&found)
+            )
         }
         Followed::Lagged(missed) => {
             format!("event: lagged\ndata: {}\n\n", serde_json::json!({ "missed": missed }))

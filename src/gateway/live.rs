@@ -7,12 +7,14 @@ use std::sync::Arc;
 use super::first_contact::{Contact, FirstContacts};
 use super::keys::RouteKeys;
 use super::upstream::{self, Peer};
+use crate::catalog::Provider;
 use crate::config::Config;
 use crate::journal::About;
 use crate::metrics::{Metrics, RouteMetrics, SecretUse};
 use crate::routes::Route;
 use crate::time::UnixTime;
 use crate::trace::Tracer;
+use crate::verify::Locator;
 
 /// A configuration with its routes' peers and metrics. Immutable; a reload makes another one.
 pub(crate) struct Live {
@@ -117,5 +119,13 @@ fn about(route: &Route, hash: &str) -> About {
         retry: provider.map(|provider| provider.retry.clone()),
         config: hash.into(),
         redact: route.journal.redact.clone(),
+        event_id: provider.map_or_else(Vec::new, |provider| places(&provider.event.id, provider)),
+        event_type: provider.map_or_else(Vec::new, |provider| places(&provider.event.event_type, provider)),
     }
+}
+
+/// Where a name of an event may stand. JSON inside of a form's field stands in that field, too.
+fn places(locators: &[Locator], provider: &Provider) -> Vec<Locator> {
+    let form = provider.event.document.clone().map(Locator::Form);
+    locators.iter().cloned().chain(form).collect()
 }

@@ -30,6 +30,10 @@ pub struct About {
     pub config: Box<str>,
     /// What is not shown of its requests.
     pub redact: Vec<Locator>,
+    /// Where the ids of its events may have been read.
+    pub event_id: Vec<Locator>,
+    /// Where their types may have been read.
+    pub event_type: Vec<Locator>,
 }
 
 /// The delivery that another one was made from.

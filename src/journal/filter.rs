@@ -2,6 +2,7 @@
 
 use super::entry::Entry;
 use super::outcome::Outcome;
+use super::redact;
 use crate::admit::Reason;
 use crate::time::UnixTime;
 
@@ -14,13 +15,13 @@ pub struct Filter {
     pub reasons: Vec<Reason>,
     /// The provider's name.
     pub sender: Option<String>,
-    /// The event's type; `*` stands for any run of characters.
+    /// The event's type; `*` stands for any run of characters. One that is not shown is not found.
     pub event_type: Option<String>,
-    /// The event's id.
+    /// The event's id, all of it.
     pub event_id: Option<String>,
     /// Any of these outcomes.
     pub outcomes: Vec<Outcome>,
-    /// Somewhere in what can be read of it, in any letter case of ASCII.
+    /// Somewhere in what is shown of it, in any letter case of ASCII.
     pub text: Option<String>,
     /// Received then or later.
     pub since: Option<UnixTime>,
@@ -46,23 +47,29 @@ impl Filter {
             }
             && is(&self.sender, entry.about.sender.as_deref())
             && is(&self.event_id, entry.event_id.as_deref())
-            && self
-                .event_type
-                .as_deref()
-                .is_none_or(|wanted| entry.event_type.as_deref().is_some_and(|kind| fits(wanted, kind)))
+            && self.event_type.as_deref().is_none_or(|wanted| {
+                entry.event_type.as_deref().is_some_and(|kind| fits(wanted, kind) && shows_type(entry))
+            })
             && self.text.as_deref().is_none_or(|text| holds_anywhere(entry, text))
     }
 }
 
+/// Whether its event's id may be shown: a search by parts would tell it letter by letter.
+fn shows_id(entry: &Entry) -> bool {
+    !redact::hides(&entry.about.redact, &entry.about.event_id)
+}
+
+/// The same of the type.
+fn shows_type(entry: &Entry) -> bool {
+    !redact::hides(&entry.about.redact, &entry.about.event_type)
+}
+
 fn holds_anywhere(entry: &Entry, text: &str) -> bool {
-    let places = [
-        Some(&*entry.id),
-        entry.event_id.as_deref(),
-        entry.event_type.as_deref(),
-        entry.path.as_deref(),
-        entry.why.as_deref(),
-    ];
-    places.into_iter().flatten().any(|place| holds(place.as_bytes(), text.as_bytes()))
+    let here = |place: &str| holds(place.as_bytes(), text.as_bytes());
+    let places = [Some(&*entry.id), entry.path.as_deref(), entry.why.as_deref()];
+    places.into_iter().flatten().any(here)
+        || entry.event_id.as_deref().is_some_and(|id| here(id) && shows_id(entry))
+        || entry.event_type.as_deref().is_some_and(|kind| here(kind) && shows_type(entry))
         || entry.client.is_some_and(|client| holds(client.to_string().as_bytes(), text.as_bytes()))
 }
 

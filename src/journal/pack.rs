@@ -24,6 +24,11 @@ struct AboutRecord {
     retry: Option<RetryRecord>,
     config: Box<str>,
     redact: Vec<String>,
+    /// Missing in what was written before these were kept.
+    #[serde(default)]
+    event_id: Vec<String>,
+    #[serde(default)]
+    event_type: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -108,6 +113,14 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+fn written(places: &[Locator]) -> Vec<String> {
+    places.iter().map(ToString::to_string).collect()
+}
+
+fn read_places(places: &[String]) -> Vec<Locator> {
+    places.iter().map(|text| text.parse().unwrap_or(Locator::Body)).collect()
+}
+
 pub(super) fn about(about: &About) -> Vec<u8> {
     let record = AboutRecord {
         route: about.route.clone(),
@@ -121,7 +134,9 @@ pub(super) fn about(about: &About) -> Vec<u8> {
             never: retry.never,
         }),
         config: about.config.clone(),
-        redact: about.redact.iter().map(ToString::to_string).collect(),
+        redact: written(&about.redact),
+        event_id: written(&about.event_id),
+        event_type: written(&about.event_type),
     };
     serde_json::to_vec(&record).unwrap_or_default()
 }
@@ -140,8 +155,10 @@ pub(super) fn read_about(record: &[u8]) -> Option<About> {
             never: retry.never,
         }),
         config: record.config,
-        // What cannot be read any more hides everything.
-        redact: record.redact.iter().map(|text| text.parse().unwrap_or(Locator::Body)).collect(),
+        // What cannot be read any more hides everything, and is hidden with anything.
+        redact: read_places(&record.redact),
+        event_id: read_places(&record.event_id),
+        event_type: read_places(&record.event_type),
     })
 }
 

@@ -80,10 +80,14 @@ impl Found {
         })
     }
 
-    /// As lists show it.
+    /// As lists show it, without what was read at the places `redact`.
     #[must_use]
-    pub fn summary(&self) -> Value {
+    pub fn summary(&self, redact: &[Locator]) -> Value {
         let entry = &*self.entry;
+        let name = |name: &Option<Box<str>>, from: &[Locator]| match name {
+            Some(_) if redact::hides(redact, from) => Some(Box::from(redact::REDACTED)),
+            name => name.clone(),
+        };
         let retries = match entry.origin {
             Some(_) => retry::Retries::No,
             None => retry::after(entry.about.retry.as_ref(), entry.status, entry.attempt).0,
@@ -97,8 +101,8 @@ impl Found {
             "method": entry.method.as_ref().map(http::Method::as_str),
             "path": entry.path,
             "client": entry.client.map(|client| client.to_string()),
-            "event_id": entry.event_id,
-            "event_type": entry.event_type,
+            "event_id": name(&entry.event_id, &entry.about.event_id),
+            "event_type": name(&entry.event_type, &entry.about.event_type),
             "attempt": entry.attempt,
             "outcome": entry.outcome().word(),
             "reason": entry.told().word(),
@@ -124,7 +128,7 @@ impl Found {
     #[must_use]
     pub fn whole(&self, kept: Option<&Kept>, redact: &[Locator], base64: bool) -> Value {
         let entry = &*self.entry;
-        let mut value = self.summary();
+        let mut value = self.summary(redact);
         let next = match entry.origin {
             Some(_) => None,
             None => retry::after(entry.about.retry.as_ref(), entry.status, entry.attempt).1,

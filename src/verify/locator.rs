@@ -86,6 +86,17 @@ impl Pointer {
         self.steps.starts_with(&other.steps)
     }
 
+    /// Whether it may lead to the same place as the other one, or to a place inside of that: a `*` stands for any name, and names
+    /// count in either letter case, as where values are blacked out.
+    #[must_use]
+    pub fn may_be_within(&self, other: &Self) -> bool {
+        self.steps.len() >= other.steps.len()
+            && self.steps.iter().zip(&other.steps).all(|steps| match steps {
+                (Step::Key(one), Step::Key(other)) => one.eq_ignore_ascii_case(other),
+                _ => true,
+            })
+    }
+
     /// The elements that its last `*` stands for.
     pub(crate) fn elements(&self) -> Self {
         let last = self.steps.iter().rposition(|step| *step == Step::Every).unwrap_or(self.steps.len());

@@ -42,6 +42,30 @@ pub(crate) fn keeping(upstream: &Upstream, bodies: &str, top: &str) -> Gateway {
 }
 
 #[test]
+fn an_id_that_was_read_where_nothing_is_shown_is_not_shown_and_still_looked_up() {
+    let upstream = Upstream::start();
+    let hook = |redact: &str| {
+        let journal = format!("journal: {{ redact: [\"{redact}\"] }}");
+        route(
+            "hook",
+            "/hook",
+            "webhook-signature",
+            upstream.url(),
+            &["dedupe: { key: [\"json:/id\"] }", &journal],
+        )
+    };
+    let gateway = Setup::new().route(hook("json:/id")).start();
+    gateway.send(&plain("/hook", event("evt-1")));
+    let told = newest(&gateway, "");
+    assert_eq!((&told["event_id"], &told["event_type"]), (&json!("[redacted]"), &json!("test.happened")));
+    let id = told["id"].as_str().unwrap();
+    assert!(!gateway.get(&format!("/api/deliveries/{id}")).text().contains("evt-1"));
+    assert!(!gateway.get("/api/deliveries/export").text().contains("evt-1"));
+    assert_eq!(gateway.json("/api/deliveries?q=evt-")["deliveries"], json!([]));
+    assert_eq!(gateway.json("/api/dedupe?route=hook&event_id=evt-1")["state"], "accepted");
+}
+
+#[test]
 fn a_forwarded_delivery_is_told_with_everything_that_led_to_it() {
     let arena = Arena::new();
     let sent = now() - 2;
