@@ -1,8 +1,8 @@
 //! Which entries somebody asks for.
 
 use super::entry::Entry;
+use super::hidden;
 use super::outcome::Outcome;
-use super::redact;
 use crate::admit::Reason;
 use crate::time::UnixTime;
 
@@ -56,12 +56,12 @@ impl Filter {
 
 /// Whether its event's id may be shown: a search by parts would tell it letter by letter.
 fn shows_id(entry: &Entry) -> bool {
-    !redact::hides(&entry.about.redact, &entry.about.event_id)
+    !hidden::hides(&entry.about.redact, &entry.about.event_id)
 }
 
 /// The same of the type.
 fn shows_type(entry: &Entry) -> bool {
-    !redact::hides(&entry.about.redact, &entry.about.event_type)
+    !hidden::hides(&entry.about.redact, &entry.about.event_type)
 }
 
 fn holds_anywhere(entry: &Entry, text: &str) -> bool {

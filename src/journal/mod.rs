@@ -9,8 +9,10 @@ mod book;
 mod disk;
 mod entry;
 mod filter;
+mod hidden;
 mod keep;
 mod kept;
+mod look;
 mod marks;
 mod outcome;
 mod pack;
@@ -22,6 +24,9 @@ mod stats;
 mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(test)]
+mod tests_restart;
+mod times;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,6 +41,7 @@ pub use self::entry::{About, Entry, Origin, Timeline, cut, short};
 pub use self::filter::Filter;
 use self::keep::{Inner, Late};
 pub use self::kept::{Kept, KeptPlace};
+pub use self::look::Page;
 pub use self::marks::Mark;
 pub use self::outcome::{Again, DedupeVerdict, Outcome};
 pub use self::recorded::{Recorded, RecordedRequest, recorded, recorded_lines};
@@ -47,7 +53,6 @@ use self::stream::Followers;
 pub use self::stream::{Followed, Following, TooManyFollowers};
 use crate::clock;
 use crate::time::UnixTime;
-use crate::verify::EventKey;
 
 /// Entries that may wait to be taken over, and bytes of kept requests with them.
 const WAITING: usize = 16 * 1024;
@@ -67,17 +72,6 @@ pub struct JournalOptions {
 /// The journal. Clones are the same one.
 #[derive(Clone, Default)]
 pub struct Journal(Option<Arc<Inner>>);
-
-/// A page of a list.
-#[derive(Clone, Debug)]
-pub struct Page {
-    /// Newest first.
-    pub found: Vec<Found>,
-    /// The number before which the next page begins; `None` at the end.
-    pub next: Option<u64>,
-    /// Entries in the journal, whatever the filter.
-    pub held: u64,
-}
 
 /// The journal's own numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -187,64 +181,6 @@ impl Journal {
         if first {
             inner.arrived.notify_one();
         }
-    }
-
-    /// A page of what the filter wants, newest first, from before `before`.
-    #[must_use]
-    pub fn list(&self, filter: &Filter, before: Option<u64>, limit: usize) -> Page {
-        let Some(inner) = self.0.as_ref() else { return Page { found: Vec::new(), next: None, held: 0 } };
-        inner.take_over();
-        let book = inner.book.read();
-        let mut wanted = book.newest_first(before).filter(|entry| filter.wants(entry));
-        let entries: Vec<_> = wanted.by_ref().take(limit).cloned().collect();
-        let more = wanted.next().is_some();
-        drop(wanted);
-        let next = entries.last().filter(|_| more).map(|entry| entry.number);
-        let found = entries
-            .into_iter()
-            .map(|entry| Found { marks: book.marks(entry.number).to_vec(), entry })
-            .collect();
-        Page { found, next, held: book.len() }
-    }
-
-    /// What the filter wants, oldest first, after `after`: at most `limit`.
-    #[must_use]
-    pub fn oldest_first(&self, filter: &Filter, after: Option<u64>, limit: usize) -> Vec<Found> {
-        let Some(inner) = self.0.as_ref() else { return Vec::new() };
-        inner.take_over();
-        let book = inner.book.read();
-        let wanted = book.oldest_first(after).filter(|entry| filter.wants(entry)).take(limit);
-        wanted
-            .map(|entry| Found { entry: Arc::clone(entry), marks: book.marks(entry.number).to_vec() })
-            .collect()
-    }
-
-    /// Whether the event with this key was accepted, as far as the entries that are held go back.
-    #[must_use]
-    pub fn was_accepted(&self, key: &EventKey) -> bool {
-        let Some(inner) = self.0.as_ref() else { return false };
-        inner.take_over();
-        inner.book.read().was_accepted(key)
-    }
-
-    /// One entry by its request id.
-    #[must_use]
-    pub fn find(&self, id: &str) -> Option<Found> {
-        let inner = self.0.as_ref()?;
-        inner.take_over();
-        let book = inner.book.read();
-        let entry = Arc::clone(book.find(id)?);
-        Some(Found { marks: book.marks(entry.number).to_vec(), entry })
-    }
-
-    /// The request that an entry keeps, from wherever it is. It may block on the disk.
-    #[must_use]
-    pub fn kept(&self, entry: &Entry) -> Option<Kept> {
-        // Between the two it may have been written and left memory.
-        entry.kept.in_memory().or_else(|| {
-            let disk = self.0.as_ref()?.disk.get()?;
-            if entry.kept.is_filed() { disk.kept(entry.number) } else { None }
-        })
     }
 
     /// The numbers of a route over a window of the steady clock; of everything without a route for `None`.

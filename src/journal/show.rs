@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::entry::Entry;
+use super::hidden;
 use super::kept::Kept;
 use super::marks::Mark;
 use super::outcome::Outcome;
@@ -85,7 +86,7 @@ impl Found {
     pub fn summary(&self, redact: &[Locator]) -> Value {
         let entry = &*self.entry;
         let name = |name: &Option<Box<str>>, from: &[Locator]| match name {
-            Some(_) if redact::hides(redact, from) => Some(Box::from(redact::REDACTED)),
+            Some(_) if hidden::hides(redact, from) => Some(Box::from(redact::REDACTED)),
             name => name.clone(),
         };
         let retries = match entry.origin {
