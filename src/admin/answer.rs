@@ -20,10 +20,10 @@ pub struct AdminAnswer {
     pub body: Bytes,
 }
 
-/// The addresses and what may be done with each.
 /// The API's own description.
 pub(super) const DESCRIPTION: &str = include_str!("openapi.json");
 
+/// The addresses and what may be done with each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Page(&'static File),
@@ -112,7 +112,8 @@ impl Admin {
     ///
     /// Without a token only loopback addresses are listened on, and then a browser must not be turned into
     /// a way in: the `Host` has to be an address or `localhost`, so that no page can reach us under its own
-    /// name, and a change must not come from another site.
+    /// name, and nothing but the probes and the page's own files is answered for another site: it could not read
+    /// the answer, but it could change something, or hold what is bounded, the streams, until nobody else gets one.
     #[must_use]
     pub fn answer(&self, method: &str, target: &str, headers: &HeaderMap) -> AdminAnswer {
         let (place, known) = match self.admitted(method, target, headers) {
@@ -155,7 +156,7 @@ impl Admin {
         if !place.allows(method) {
             return Err(refusal(405, "Method not allowed").with(header::ALLOW, place.allow()));
         }
-        if place.is_change() && cross_site(headers) {
+        if !place.is_open() && cross_site(headers) {
             return Err(refusal(403, "Not from another site"));
         }
         Ok((place, known))

@@ -210,6 +210,18 @@ fn a_name_that_somebody_points_at_us_gets_nothing() {
 }
 
 #[test]
+fn another_sites_page_gets_nothing_but_what_is_open_to_all() {
+    let (admin, _) = open(Gateway::default());
+    let cross = headers(&[("sec-fetch-site", "cross-site")]);
+    for target in ["/api/config", "/api/deliveries/stream", "/api/deliveries/export", "/metrics"] {
+        assert_eq!(admin.answer("GET", target, &cross).status, 403, "{target}");
+    }
+    for target in ["/healthz", "/readyz", "/", "/page/page.js"] {
+        assert_eq!(admin.answer("GET", target, &cross).status, 200, "a link may lead to it: {target}");
+    }
+}
+
+#[test]
 fn another_sites_page_cannot_reload() {
     let (admin, gateway) = open(Gateway::default());
     for line in [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")] {

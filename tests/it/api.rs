@@ -225,6 +225,50 @@ fn every_change_needs_the_token_and_comes_from_no_other_site() {
 }
 
 #[test]
+fn another_site_gets_no_stream_and_takes_none_away() {
+    const READ: [&str; 11] = [
+        "/api/deliveries/stream",
+        "/api/deliveries/export",
+        "/api/deliveries",
+        "/api/deliveries/ID",
+        "/api/deliveries/ID/body",
+        "/api/deliveries/ID/explain",
+        "/api/stats",
+        "/api/routes",
+        "/api/config",
+        "/api/openapi.json",
+        "/metrics",
+    ];
+    let arena = Arena::with(|setup| setup.top("journal: { bodies: all }"));
+    arena.gateway.send(&plain("/hook", event("evt-1")));
+    let id = newest(&arena.gateway, "event_id=evt-1")["id"].as_str().unwrap().to_owned();
+    for place in READ {
+        let target = place.replace("ID", &id);
+        let from =
+            |name: &str, value: &str| arena.gateway.ask(&Request::new("GET", &target).header(name, value));
+        // More often than there are streams. They are answered and closed.
+        for _ in 0..if place.ends_with("stream") { 40 } else { 1 } {
+            from("Origin", "https://evil.example").expect_error(403);
+            // A picture's address, a frame's or a link's has no `Origin`.
+            from("Sec-Fetch-Site", "cross-site").expect_error(403);
+            // Another port of this machine.
+            from("Sec-Fetch-Site", "same-site").expect_error(403);
+            from("Host", "evil.example").expect_error(403);
+        }
+        if !place.ends_with("stream") {
+            assert_eq!(from("Sec-Fetch-Site", "same-origin").status, 200, "the page: {target}");
+            assert_eq!(from("Sec-Fetch-Site", "none").status, 200, "typed in: {target}");
+            assert_eq!(arena.gateway.get(&target).status, 200, "a program: {target}");
+        }
+    }
+    let _all: Vec<Stream> = (0..32).map(|_| Stream::open(&arena.gateway, "", None)).collect();
+    for open in ["/", "/page/page.js", "/healthz", "/readyz"] {
+        let linked = Request::new("GET", open).header("Sec-Fetch-Site", "cross-site");
+        assert_eq!(arena.gateway.ask(&linked).status, 200, "{open}");
+    }
+}
+
+#[test]
 fn pages_lead_from_the_newest_to_the_oldest() {
     let arena = Arena::new();
     for number in 0..7 {

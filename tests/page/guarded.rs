@@ -93,6 +93,37 @@ fn nothing_that_is_not_the_pages_own_runs_on_it() {
 }
 
 #[test]
+fn a_strangers_page_holds_no_stream() {
+    let mut scene = Scene::new();
+    let home = scene.home();
+    // Another port of the same host: as near as a stranger's page can come.
+    let document = format!(
+        "<!doctype html><link rel=icon href=data:,><script>
+          const stream = '{home}/api/deliveries/stream';
+          window.ended = 0;
+          const source = new EventSource(stream);
+          source.onerror = () => {{ if (source.readyState === EventSource.CLOSED) ended += 1; }};
+          for (const number of [1, 2, 3, 4]) {{
+            fetch(stream + '?q=' + number, {{ mode: 'no-cors' }}).then(() => {{ ended += 1; }});
+          }}
+        </script>"
+    );
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{document}",
+        document.len()
+    );
+    scene.upstream.next(upstream::answer(answer));
+    let stranger = scene.upstream.url().to_owned();
+    scene.browser.open(&stranger);
+    scene.browser.until("window.ended === 5");
+    let wrong = scene.browser.wrong(&stranger);
+    let refused = wrong.iter().filter(|wrong| wrong.contains("403") && wrong.contains("/stream?q=")).count();
+    assert_eq!(refused, 4, "each one that hides whose it is: {wrong:#?}");
+    // Its own page is followed as ever.
+    scene.open_list(0);
+}
+
+#[test]
 fn the_page_cannot_be_framed() {
     let mut scene = Scene::new();
     let home = scene.home();
