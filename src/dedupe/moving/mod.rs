@@ -22,7 +22,6 @@ use super::{
     Answer, Backend, Claim, Committed, EventKey, Forgotten, Known, Lease, MemoryStore, Store, StoreError,
     Token, Wait,
 };
-use crate::clock;
 use crate::time::UnixTime;
 
 /// How long a claim is held while the store moves; a move that takes longer is called off before.
@@ -148,14 +147,15 @@ impl MovingStore {
         Some(bytes)
     }
 
-    /// Answers a question of the process before.
+    /// Answers a question of the process before. `now` is this process's own: the other's runs apart from it when the
+    /// machine's clock was set between the two starts.
     ///
     /// # Errors
     /// When it is gone.
-    pub async fn answer(&self, stream: UnixStream, question: Question) -> std::io::Result<()> {
+    pub async fn answer(&self, stream: UnixStream, question: Question, now: UnixTime) -> std::io::Result<()> {
         let (mut source, mut sink) = stream.into_split();
         let reply = tokio::select! {
-            answered = self.answered(question) => answered,
+            answered = self.answered(question, now) => answered,
             // It says nothing more but that it has lost patience.
             _ = source.read_u8() => return Ok(()),
         };
@@ -166,30 +166,27 @@ impl MovingStore {
         write_frame(&mut sink, &reply).await
     }
 
-    async fn answered(&self, question: Question) -> Result<Reply, StoreError> {
+    async fn answered(&self, question: Question, now: UnixTime) -> Result<Reply, StoreError> {
         let millis = Duration::from_millis;
         Ok(match question {
-            Question::Claim { key, now, lease } => {
-                match self.claim(&EventKey(key), UnixTime::from_millis(now), millis(lease)).await? {
-                    Claim::New(lease) => Reply::New { token: lease.token.0, attempt: lease.attempt },
-                    Claim::InFlight => Reply::InFlight,
-                    Claim::Seen { answer, attempt } => {
-                        Reply::Seen { answer: answer.as_ref().and_then(Answer::pack), attempt }
-                    }
+            Question::Claim { key, lease } => match self.claim(&EventKey(key), now, millis(lease)).await? {
+                Claim::New(lease) => Reply::New { token: lease.token.0, attempt: lease.attempt },
+                Claim::InFlight => Reply::InFlight,
+                Claim::Seen { answer, attempt } => {
+                    Reply::Seen { answer: answer.as_ref().and_then(Answer::pack), attempt }
                 }
-            }
-            Question::Commit { key, token, now, ttl, answer } => {
+            },
+            Question::Commit { key, token, ttl, answer } => {
                 let answer = answer.as_deref().and_then(Answer::unpack);
-                let (key, now) = (EventKey(key), UnixTime::from_millis(now));
-                let committed = self.commit(&key, Token(token), now, millis(ttl), answer).await?;
+                let committed = self.commit(&EventKey(key), Token(token), now, millis(ttl), answer).await?;
                 Reply::Committed { counted: committed == Committed::Yes }
             }
-            Question::Release { key, token, now, ttl } => {
-                self.release(&EventKey(key), Token(token), UnixTime::from_millis(now), millis(ttl)).await?;
+            Question::Release { key, token, ttl } => {
+                self.release(&EventKey(key), Token(token), now, millis(ttl)).await?;
                 Reply::Released
             }
-            Question::Settled { key, now } => {
-                let wait = self.settled(&EventKey(key), UnixTime::from_millis(now)).await?;
+            Question::Settled { key } => {
+                let wait = self.settled(&EventKey(key), now).await?;
                 Reply::Settled { changed: wait == Wait::Changed }
             }
         })
@@ -275,8 +272,7 @@ impl Store for MovingStore {
             At::Here(_busy) => return self.own.claim(key, now, lease).await,
             At::Away(place) => place,
         };
-        let question =
-            Question::Claim { key: key.0, now: clock::time_of_day(now).millis(), lease: whole(lease) };
+        let question = Question::Claim { key: key.0, lease: whole(lease) };
         match place.ask(question, Some(PATIENCE)).await? {
             Reply::New { token, attempt } => Ok(Claim::New(Lease { token: Token(token), attempt })),
             Reply::InFlight => Ok(Claim::InFlight),
@@ -300,13 +296,7 @@ impl Store for MovingStore {
             At::Away(place) => place,
         };
         let answer = answer.as_ref().and_then(Answer::pack);
-        let question = Question::Commit {
-            key: key.0,
-            token: token.0,
-            now: clock::time_of_day(now).millis(),
-            ttl: whole(ttl),
-            answer,
-        };
+        let question = Question::Commit { key: key.0, token: token.0, ttl: whole(ttl), answer };
         match place.ask(question, Some(PATIENCE)).await? {
             Reply::Committed { counted: true } => Ok(Committed::Yes),
             Reply::Committed { counted: false } => Ok(Committed::TooLate),
@@ -325,12 +315,7 @@ impl Store for MovingStore {
             At::Here(_busy) => return self.own.release(key, token, now, ttl).await,
             At::Away(place) => place,
         };
-        let question = Question::Release {
-            key: key.0,
-            token: token.0,
-            now: clock::time_of_day(now).millis(),
-            ttl: whole(ttl),
-        };
+        let question = Question::Release { key: key.0, token: token.0, ttl: whole(ttl) };
         match place.ask(question, Some(PATIENCE)).await? {
             Reply::Released => Ok(()),
             _ => Err(beside_the_point()),
@@ -357,8 +342,7 @@ impl Store for MovingStore {
             (At::Away(place), _) => place,
         };
         // The caller has its own deadline.
-        match place.ask(Question::Settled { key: key.0, now: clock::time_of_day(now).millis() }, None).await?
-        {
+        match place.ask(Question::Settled { key: key.0 }, None).await? {
             Reply::Settled { changed: true } => Ok(Wait::Changed),
             Reply::Settled { changed: false } => Ok(Wait::TooMany),
             _ => Err(beside_the_point()),

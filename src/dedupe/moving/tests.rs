@@ -1,10 +1,12 @@
 //! The contract for a store that has moved, and what goes over when it moves.
 
+use std::sync::atomic::AtomicI64;
+
 use tempfile::TempDir;
 use tokio::net::UnixListener;
 
 use super::*;
-use crate::dedupe::contract::{Rig, START, answer, contract_tests, key};
+use crate::dedupe::contract::{Rig, START, Tell, answer, contract_tests, key};
 use crate::dedupe::{DiskOptions, DiskStore, MemoryLimits};
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -15,15 +17,19 @@ fn memory() -> Backend {
     Backend::Memory(MemoryStore::new(LIMITS))
 }
 
-/// Answers at `path` out of `store`.
-fn serve(path: &std::path::Path, store: Arc<MovingStore>) {
+/// What the newer process's clock says; in milliseconds.
+type Clock = Arc<AtomicI64>;
+
+/// Answers at `path` out of `store`, by this clock.
+fn serve(path: &std::path::Path, store: Arc<MovingStore>, clock: Clock) {
     let listener = UnixListener::bind(path).unwrap();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let store = Arc::clone(&store);
+            let (store, clock) = (Arc::clone(&store), Arc::clone(&clock));
             tokio::spawn(async move {
                 if let Ok(Ask::Store(question)) = read_frame(&mut stream).await {
-                    let _ = store.answer(stream, question).await;
+                    let now = UnixTime::from_millis(clock.load(Ordering::SeqCst));
+                    let _ = store.answer(stream, question, now).await;
                 }
             });
         }
@@ -31,23 +37,28 @@ fn serve(path: &std::path::Path, store: Arc<MovingStore>) {
 }
 
 /// A store that another one has relieved.
-fn relieved() -> (MovingStore, Arc<MovingStore>, TempDir) {
+fn relieved() -> (MovingStore, Arc<MovingStore>, Clock, TempDir) {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("socket");
     let newer = Arc::new(MovingStore::new(memory(), None));
-    serve(&path, Arc::clone(&newer));
+    let clock = Clock::new(START.millis().into());
+    serve(&path, Arc::clone(&newer), Arc::clone(&clock));
     let older = MovingStore::new(memory(), Some(path));
     older.moved();
-    (older, newer, folder)
+    (older, newer, clock, folder)
 }
 
-fn rig() -> Rig<MovingStore> {
-    let (older, _, folder) = relieved();
-    Rig::given(older).with(folder)
+async fn rig() -> Rig<MovingStore> {
+    let (older, _, clock, folder) = relieved();
+    let tell: Tell = Box::new(move |now| {
+        clock.store(now.millis(), Ordering::SeqCst);
+        Box::pin(std::future::ready(()))
+    });
+    Rig::told(older, tell).await.with(folder)
 }
 
 // A copy whose question comes late waits for the next claim, within its caller's own deadline.
-contract_tests!(rig(), answered elsewhere);
+contract_tests!(rig().await, answered elsewhere);
 
 async fn claimed(store: &MovingStore, name: &str) -> Lease {
     match store.claim(&key(name), START, LEASE).await {
@@ -134,7 +145,7 @@ async fn a_store_that_was_held_goes_on_as_if_nothing_had_been() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_that_waits_while_the_store_moves_looks_again() {
-    let (older, newer, _folder) = relieved();
+    let (older, newer, _, _folder) = relieved();
     older.place.as_ref().unwrap().set(HERE);
     let _in_flight = claimed(&older, "event").await;
     let event = key("event");
@@ -153,4 +164,20 @@ async fn a_newer_process_that_is_gone_is_a_store_that_is_not_available() {
     let store = MovingStore::new(memory(), Some("/nowhere/socket".into()));
     store.moved();
     assert!(matches!(store.claim(&key("event"), START, LEASE).await, Err(StoreError::Unavailable(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newer_process_measures_by_its_own_clock_however_the_older_ones_stands() {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let (older, _newer, clock, _folder) = relieved();
+    let ahead = START.saturating_add(DAY * 3);
+    let in_flight = claimed(&older, "event").await;
+    // By the older one's clock the lease has run out long ago.
+    assert_eq!(older.claim(&key("event"), ahead, LEASE).await, Ok(Claim::InFlight));
+    let committed = older.commit(&key("event"), in_flight.token, ahead, TTL, None).await;
+    assert_eq!(committed, Ok(Committed::Yes));
+    let seen = |claim| matches!(claim, Ok(Claim::Seen { .. }));
+    assert!(seen(older.claim(&key("event"), ahead.saturating_add(DAY), LEASE).await));
+    clock.store(START.saturating_add(TTL).millis(), Ordering::SeqCst);
+    assert!(!seen(older.claim(&key("event"), START, LEASE).await), "its time is over where it is kept");
 }

@@ -18,18 +18,19 @@ pub enum Ask {
     Store(Question),
 }
 
-/// An operation of [`super::Store`]. Times are milliseconds.
+/// An operation of [`super::Store`]. Times are milliseconds; none is a point in time, because each process has a steady
+/// clock of its own.
 #[derive(Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the arguments are those of the operation")]
 pub enum Question {
     /// [`super::Store::claim`].
-    Claim { key: [u8; 32], now: i64, lease: u64 },
+    Claim { key: [u8; 32], lease: u64 },
     /// [`super::Store::commit`].
-    Commit { key: [u8; 32], token: u64, now: i64, ttl: u64, answer: Option<Box<[u8]>> },
+    Commit { key: [u8; 32], token: u64, ttl: u64, answer: Option<Box<[u8]>> },
     /// [`super::Store::release`].
-    Release { key: [u8; 32], token: u64, now: i64, ttl: u64 },
+    Release { key: [u8; 32], token: u64, ttl: u64 },
     /// [`super::Store::settled`].
-    Settled { key: [u8; 32], now: i64 },
+    Settled { key: [u8; 32] },
 }
 
 /// What came of it.

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use super::door::Door;
 use super::{FORM, Held, MOVE, Next, Offer, PREPARE, StoreName, WORD, wire};
+use crate::clock;
 use crate::dedupe::{Ask, Backend, read_frame, write_frame};
 use crate::gateway::Gateway;
 
@@ -109,7 +110,7 @@ pub(in crate::serve) async fn serve(mut door: Door, house: Arc<House>) {
 impl House {
     async fn receive(&self, mut stream: UnixStream) -> io::Result<()> {
         match tokio::time::timeout(WORD, read_frame(&mut stream)).await?? {
-            Ask::Store(question) => self.gateway.stores.main.answer(stream, question).await,
+            Ask::Store(question) => self.gateway.stores.main.answer(stream, question, clock::steady()).await,
             Ask::Handover { form } => self.hand_over(stream, form).await,
         }
     }
