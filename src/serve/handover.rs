@@ -8,6 +8,7 @@
 mod door;
 mod older;
 mod wire;
+mod word;
 
 use std::fs::File;
 use std::io::BufReader;

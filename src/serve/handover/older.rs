@@ -10,8 +10,10 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::Instant;
 
 use super::door::Door;
+use super::word::last_word;
 use super::{FORM, Held, MOVE, Next, Offer, PREPARE, StoreName, WORD, wire};
 use crate::clock;
 use crate::dedupe::{Ask, Backend, read_frame, write_frame};
@@ -180,10 +182,11 @@ impl House {
             stream.async_io(Interest::WRITABLE, || wire::send(&*stream, lock)).await?;
         }
         drop((copies, lock));
-        match tokio::time::timeout(PREPARE, read_frame(stream)).await?? {
+        match last_word(stream, Instant::now() + PREPARE).await? {
             Next::Serving => return Ok(()),
             Next::Store => {}
         }
+        let end = Instant::now() + MOVE;
         let moving = async {
             store.hold().await.map_err(io::Error::other)?;
             write_frame(stream, &Held).await?;
@@ -192,14 +195,17 @@ impl House {
                 stream.write_all(&part).await?;
                 number += 1;
             }
-            match read_frame(stream).await? {
-                Next::Serving => Ok(()),
-                Next::Store => Err(io::Error::other("it asked for the store twice")),
-            }
+            Ok(())
         };
-        tokio::time::timeout(MOVE, moving).await.unwrap_or_else(|_| {
-            Err(io::Error::other(format!("it has not taken the store in within {MOVE:?}")))
-        })?;
+        let late = || Err(io::Error::other(format!("it has not taken the store in within {MOVE:?}")));
+        // Nothing that the newer process could serve with is complete before this is done.
+        tokio::time::timeout_at(end, moving).await.unwrap_or_else(|_| late())?;
+        match last_word(stream, end).await {
+            Ok(Next::Serving) => {}
+            Ok(Next::Store) => return Err(io::Error::other("it asked for the store twice")),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return late(),
+            Err(error) => return Err(error),
+        }
         store.moved();
         Ok(())
     }
