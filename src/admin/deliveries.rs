@@ -15,6 +15,13 @@ use crate::verify::Locator;
 pub(super) const FILTER: [&str; 9] =
     ["route", "reason", "sender", "event_type", "event_id", "outcome", "q", "since", "until"];
 
+/// The largest page, and one where nobody says otherwise.
+const LARGEST_PAGE: usize = 500;
+const PAGE: usize = 50;
+
+/// Deliveries that one call releases at most: whoever asks waits for the answer.
+const RELEASED_AT_ONCE: usize = 1000;
+
 /// What is asked of the dedupe store: an event by its route and id, or by its key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DedupeQuestion {
@@ -34,7 +41,8 @@ impl Admin {
     pub(super) fn list(&self, query: &str) -> Result<AdminAnswer, Refused> {
         let query = Query::read(query, &[&FILTER[..], &["limit", "before"]].concat()).map_err(bad)?;
         let filter = query.filter(clock::now()).map_err(bad)?;
-        let (before, limit) = (query.cursor("before").map_err(bad)?, query.limit().map_err(bad)?);
+        let (before, limit) =
+            (query.cursor("before").map_err(bad)?, query.limit(PAGE, LARGEST_PAGE).map_err(bad)?);
         let page = self.journal().list(&filter, before, limit);
         let deliveries: Vec<Value> = page.found.iter().map(|found| self.summary(found)).collect();
         let next = page.next.map(cursor);
@@ -76,14 +84,20 @@ impl Admin {
     }
 
     pub(super) fn release_many(&self, query: &str) -> Result<AdminAnswer, Refused> {
-        let query = Query::read(query, &["route", "reason", "since", "until"]).map_err(bad)?;
-        let filter = query.filter(clock::now()).map_err(bad)?;
+        let query =
+            Query::read(query, &["route", "reason", "since", "until", "after", "limit"]).map_err(bad)?;
+        let mut filter = query.filter(clock::now()).map_err(bad)?;
+        let part = query.release_part(RELEASED_AT_ONCE).map_err(bad)?;
+        if part.after.is_some() {
+            // It begins behind that place; a `since` such as `2h` would have moved on over what is not tried yet.
+            filter.since = None;
+        }
         if filter.route.as_deref().is_none_or(|route| route == "-") {
             return Err(
                 bad("`route` is missing: deliveries of one route are released in their order".into()),
             );
         }
-        Ok(json_answer(200, &self.status.release_all(&filter)?))
+        Ok(json_answer(200, &self.status.release_all(&filter, &part)?))
     }
 
     pub(super) fn dedupe(&self, query: &str) -> Result<AdminAnswer, Refused> {

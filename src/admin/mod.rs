@@ -11,6 +11,8 @@ mod page;
 mod query;
 mod service;
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -23,6 +25,7 @@ pub use self::service::AdminApp;
 use crate::journal::{Filter, Found, Journal};
 use crate::metrics::{Gauges, Metrics};
 use crate::secret::Secret;
+use crate::time::UnixTime;
 use crate::verify::Locator;
 
 /// What the running gateway tells about itself. Calls may block.
@@ -81,7 +84,7 @@ pub trait Status: Send + Sync {
     ///
     /// # Errors
     /// Why none was tried.
-    fn release_all(&self, _filter: &Filter) -> Result<Value, Refused> {
+    fn release_all(&self, _filter: &Filter, _part: &ReleasePart) -> Result<Value, Refused> {
         Err(Refused::unable())
     }
 
@@ -107,6 +110,40 @@ pub trait Status: Send + Sync {
     /// Why it was not forgotten.
     fn forget(&self, _question: &DedupeQuestion) -> Result<Value, Refused> {
         Err(Refused::unable())
+    }
+}
+
+/// Which of the deliveries that a release of many is for one call takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleasePart {
+    /// Those behind this place only.
+    pub after: Option<ReleasePlace>,
+    /// How many are tried at most.
+    pub limit: usize,
+}
+
+/// A place in the order of reception: times alone are not enough, as many come within a millisecond.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReleasePlace {
+    /// When a delivery was received.
+    pub received: UnixTime,
+    /// Its id. Those of one process are in the order of reception.
+    pub id: String,
+}
+
+impl fmt::Display for ReleasePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.received.millis(), self.id)
+    }
+}
+
+impl FromStr for ReleasePlace {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (received, id) = text.split_once('.').ok_or(())?;
+        let received = UnixTime::from_millis(received.parse().map_err(drop)?);
+        Ok(Self { received, id: id.to_owned() })
     }
 }
 

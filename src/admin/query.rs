@@ -4,14 +4,10 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
+use super::ReleasePart;
 use crate::admit::Reason;
 use crate::journal::{Filter, LONGEST_WINDOW, Outcome, from_cursor};
 use crate::time::UnixTime;
-
-/// The largest page.
-const LARGEST_PAGE: usize = 500;
-/// A page where nobody says otherwise.
-const PAGE: usize = 50;
 
 /// The parameters, decoded.
 #[derive(Debug)]
@@ -63,11 +59,19 @@ impl Query {
             .transpose()
     }
 
-    /// How many entries a page has.
-    pub(super) fn limit(&self) -> Result<usize, String> {
-        let Some(text) = self.get("limit") else { return Ok(PAGE) };
-        let limit = text.parse().ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit));
-        limit.ok_or_else(|| format!("`limit` is a number from 1 to {LARGEST_PAGE}"))
+    /// How many there may be; `usual` where nobody says otherwise.
+    pub(super) fn limit(&self, usual: usize, largest: usize) -> Result<usize, String> {
+        let Some(text) = self.get("limit") else { return Ok(usual) };
+        let limit = text.parse().ok().filter(|limit| (1..=largest).contains(limit));
+        limit.ok_or_else(|| format!("`limit` is a number from 1 to {largest}"))
+    }
+
+    /// Which part of a release is asked for.
+    pub(super) fn release_part(&self, largest: usize) -> Result<ReleasePart, String> {
+        let after = self.get("after").map(|text| {
+            text.parse().map_err(|()| "`after` is no cursor: take `next` of an answer".to_owned())
+        });
+        Ok(ReleasePart { after: after.transpose()?, limit: self.limit(largest, largest)? })
     }
 
     /// How far back numbers go.

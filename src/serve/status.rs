@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::admin::{DedupeQuestion, Refused, Status};
+use crate::admin::{DedupeQuestion, Refused, ReleasePart, Status};
 use crate::clock;
 use crate::gateway::{Gateway, Phase};
 use crate::journal::{Filter, Found, Journal};
@@ -142,8 +142,8 @@ impl Status for RunningStatus {
         again::release(&self.gateway, found)
     }
 
-    fn release_all(&self, filter: &Filter) -> Result<Value, Refused> {
-        again::release_all(&self.gateway, filter)
+    fn release_all(&self, filter: &Filter, part: &ReleasePart) -> Result<Value, Refused> {
+        again::release_all(&self.gateway, filter, part)
     }
 
     fn redeliver(&self, found: &Found) -> Result<Value, Refused> {

@@ -1,6 +1,8 @@
 //! The delivery journal: every decision with what led to it, kept requests without what must not be shown, and nothing in the
 //! way of a delivery.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::support::arena::Arena;
@@ -522,6 +524,44 @@ fn a_release_stops_where_the_upstream_is_away_and_goes_on_later() {
     );
     let texts: Vec<String> = upstream.finished(4).iter().map(|request| request.text()).collect();
     assert_eq!(texts, [event("evt-0"), event("evt-1"), event("evt-1"), event("evt-2")]);
+}
+
+#[test]
+fn a_release_in_parts_goes_on_behind_the_last_one_also_within_a_millisecond() {
+    const ALL: usize = 60;
+    let upstream = Upstream::start();
+    let gateway = keeping(&upstream, "refused", "");
+    // Sent ahead on one connection, so that they are received in this order and as fast as can be.
+    let requests: Vec<u8> = (0..ALL)
+        .flat_map(|number| {
+            let body = event(&format!("evt-{number}"));
+            let request = Request::new("POST", "/shop")
+                .header("X-Webhook-Signature", hmac_hex("guessed", body.as_bytes()));
+            request.body(body).bytes()
+        })
+        .collect();
+    let mut client = gateway.connect();
+    client.send(&requests);
+    for _ in 0..ALL {
+        assert_eq!(client.answer_to("POST").unwrap().status, 401);
+    }
+    let refused = count(&gateway, "reason=signature_mismatch", ALL);
+    let times: BTreeSet<i64> = refused.iter().map(|one| one["time"].as_i64().unwrap()).collect();
+    assert!(times.len() < ALL, "some share a millisecond");
+    let (mut tried, mut after) = (Vec::new(), String::new());
+    loop {
+        let part = post(&gateway, &format!("/api/release?route=shop&since=1h&limit=7&after={after}"));
+        let results = part["results"].as_array().unwrap();
+        assert!(results.len() == 7 || part["left"] == 0, "{part}");
+        tried.extend(results.iter().map(|one| one["delivery"].as_str().unwrap().to_owned()));
+        assert_eq!(part["left"], ALL - tried.len());
+        match part["next"].as_str() {
+            Some(next) => after = next.to_owned(),
+            None => break,
+        }
+    }
+    let received: Vec<&str> = refused.iter().rev().map(|one| one["id"].as_str().unwrap()).collect();
+    assert_eq!(tried, received, "each once, in the order of reception");
 }
 
 #[test]

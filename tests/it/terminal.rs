@@ -304,6 +304,20 @@ fn a_release_stops_where_the_upstream_is_away_and_says_what_is_left() {
     let bodies: Vec<String> = upstream.finished(4).iter().skip(2).map(|request| request.text()).collect();
     assert_eq!(bodies, ["evt-1", "evt-2"].map(event), "by reception, though named newest first");
 
+    // The same where it answers that it cannot.
+    upstream.next(status(500, "no")).next(status(500, "no"));
+    for id in ["evt-3", "evt-4"] {
+        gateway.send(&plain("/shop", event(id)));
+    }
+    let all = ids(&Value::from(count(&gateway, "outcome=declined&event_id=evt-3", 1)));
+    let all = [all, ids(&Value::from(count(&gateway, "outcome=declined&event_id=evt-4", 1)))].concat();
+    for arguments in [&["--route", "shop"][..], &[&*all[0], &*all[1]]] {
+        upstream.next(status(503, "later"));
+        let (code, out, err) = run(&gateway, &[&["release"], arguments].concat());
+        assert_eq!(code, Some(1), "{err}");
+        assert!(out.contains("1 not tried because of the upstream's answer: what comes later"), "{out}");
+    }
+
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gateway = Setup::new()
         .route(route(
@@ -323,6 +337,43 @@ fn a_release_stops_where_the_upstream_is_away_and_says_what_is_left() {
         assert_eq!(code, Some(1), "{err}");
         assert!(out.contains("1 not tried because of upstream_unreachable"), "{out}");
     }
+}
+
+#[test]
+fn a_release_of_a_route_tries_each_once_and_goes_on_past_what_is_declined() {
+    const FORGED: usize = 1010;
+    let upstream = Upstream::start();
+    let gateway = keeping(&upstream, "refused", "");
+    let secret = gateway.folder.path().join("secret");
+    let right = std::fs::read(&secret).unwrap();
+    gateway.reloads(|| std::fs::write(&secret, "a-wrong-secret-of-last-night").unwrap());
+    let mut client = gateway.connect();
+    let good = ["evt-1", "evt-2"];
+    // Many come within a millisecond.
+    let all = (0..FORGED).map(|number| wrong("/shop", event(&format!("forged-{number}"))));
+    for request in all.chain(good.map(|id| plain("/shop", event(id)))) {
+        client.send(&request.bytes());
+        assert_eq!(client.answer_to("POST").unwrap().status, 401);
+    }
+    let held = |expected: usize| {
+        eventually("the journal has them", || {
+            (gateway.json("/api/deliveries?limit=1")["total_held"] == expected).then_some(())
+        });
+    };
+    held(FORGED + 2);
+    gateway.reloads(|| std::fs::write(&secret, &right).unwrap());
+    let (code, out, err) = run(&gateway, &["release", "--route", "shop", "--since", "1h"]);
+    assert_eq!(code, Some(1), "{err}");
+    assert!(out.ends_with("2 accepted, 1010 not\n"), "{}", out.lines().last().unwrap_or_default());
+    assert_eq!(out.matches("signature_mismatch").count(), FORGED, "each with its reason");
+    let told: Vec<&str> = err.lines().collect();
+    assert_eq!(
+        told,
+        ["sealpost: 500 released or tried, 512 left", "sealpost: 1000 released or tried, 12 left"]
+    );
+    let arrived: Vec<String> = upstream.finished(2).iter().map(|request| request.text()).collect();
+    assert_eq!(arrived, good.map(event));
+    held(2 * (FORGED + 2));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Two in the morning: a wrong secret is found on the page, mended, and what was refused is released.
 
-use crate::scene::{Scene, event};
+use crate::scene::{Scene, event, forged};
 use crate::support::sender::plain;
+use crate::support::upstream::status;
 
 #[test]
 fn a_wrong_secret_is_seen_mended_and_everything_released_in_order() {
@@ -69,6 +70,75 @@ fn what_still_does_not_verify_stays_refused() {
     let id = scene.newest("reason=signature_mismatch&until=0s");
     scene.open_newest("route=late");
     assert!(!id.is_empty());
+    scene.clean();
+}
+
+#[test]
+fn a_release_goes_on_past_what_is_declined_until_nothing_is_left() {
+    const FORGED: usize = 1010;
+    let mut scene = Scene::new();
+    let mut client = scene.gateway.connect();
+    let good: Vec<String> = (0..3).map(|number| event(&format!("good-{number}"), "order.paid")).collect();
+    // Many come within a millisecond, and none of the first thousand will ever verify.
+    let all = (0..FORGED).map(|number| forged("/late", event(&format!("evt-{number}"), "order.paid")));
+    for request in all.chain(good.iter().map(|body| plain("/late", body.clone()))) {
+        client.send(&request.bytes());
+        assert_eq!(client.answer_to("POST").unwrap().status, 401);
+    }
+    scene.held(FORGED + 3);
+    scene.mend();
+    scene.open("#/routes");
+    // What the dialog of the progress has said.
+    scene.browser.eval(
+        "(() => { window.told = []; new MutationObserver(() => {
+          const words = document.querySelector('dialog.progress[open] p')?.textContent;
+          if (words && told.at(-1) !== words) told.push(words);
+        }).observe(document.body, { subtree: true, childList: true, characterData: true }); })()",
+    );
+    scene.browser.until("[...document.querySelectorAll('button')].some((button) => button.innerText.startsWith('Release refused'))");
+    scene.browser.eval("[...document.querySelectorAll('button')].find((button) => button.innerText.startsWith('Release refused')).click()");
+    scene.browser.click("#dialog-go");
+    scene
+        .browser
+        .until("document.querySelector('dialog[open] h2')?.innerText === '3 of 1,013 deliveries accepted'");
+    let said = scene.browser.seen("dialog");
+    let declined = "1,010 × signature_mismatch (The signature does not match); the first:";
+    assert!(said.contains(declined), "{said}");
+    assert!(!said.contains("not tried"), "{said}");
+    let told = scene.browser.text("told.join('\\n')");
+    assert!(told.starts_with("250 tried, 0 accepted, 763 to go"), "{told}");
+    assert!(told.ends_with("1,000 tried, 0 accepted, 13 to go"), "{told}");
+    let arrived: Vec<String> = scene.upstream.finished(3).iter().map(|request| request.text()).collect();
+    assert_eq!(arrived, good);
+    // Each was tried once.
+    scene.held(2 * (FORGED + 3));
+    scene.clean();
+}
+
+#[test]
+fn a_release_that_stops_says_at_what_and_how_many_are_left() {
+    let mut scene = Scene::new();
+    for number in 0..3 {
+        scene.gateway.send(&plain("/late", event(&format!("evt-{number}"), "order.paid")));
+    }
+    scene.held(3);
+    scene.mend();
+    scene.upstream.next(status(200, "ok")).next(status(503, "later"));
+    scene.open("#/routes");
+    scene.browser.until("[...document.querySelectorAll('button')].some((button) => button.innerText.startsWith('Release refused'))");
+    scene.browser.eval("[...document.querySelectorAll('button')].find((button) => button.innerText.startsWith('Release refused')).click()");
+    scene.browser.click("#dialog-go");
+    scene
+        .browser
+        .until("document.querySelector('dialog[open] h2')?.innerText === '1 of 2 deliveries accepted'");
+    let said = scene.browser.seen("dialog");
+    for word in [
+        "1 × the upstream answered 503",
+        "It stopped there: what comes later would overtake",
+        "1 delivery of late was not tried",
+    ] {
+        assert!(said.contains(word), "{word} in {said}");
+    }
     scene.clean();
 }
 

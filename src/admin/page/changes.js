@@ -1,6 +1,6 @@
 // What changes something: release, redeliver, forget, reload. Each says first what will happen, and afterwards what did.
 import { post } from "./api.js";
-import { data, h, put, toast } from "./dom.js";
+import { data, h, put, sentence, toast } from "./dom.js";
 import { ago, count, deliveries, toMinute } from "./format.js";
 import { refreshSoon, route, state } from "./state.js";
 import { reason } from "./words.js";
@@ -89,38 +89,88 @@ export async function releaseAll(name, { reasons = [], since = null, expected = 
   return released({ route: name, reason: reasons.join(","), since: since === null ? "" : String(since) });
 }
 
+/** Deliveries of one call, so that it can be said how far it is. */
+const AT_ONCE = 250;
+
+/** Call after call until nothing is left. What was not accepted is not tried twice: each call goes on behind the last one. */
 async function released(query) {
-  const results = [];
-  let accepted = 0;
+  const all = { route: query.route, results: [], accepted: 0, left: 0, stopped: null, ended: null };
+  const going = progress(() => { all.ended ??= "You stopped it."; });
   try {
-    for (;;) {
-      const part = await post("api/release", query);
-      results.push(...part.results);
-      accepted += part.accepted;
-      if (!part.left) break;
-      toast(`${deliveries(accepted)} released, ${count(part.left)} to go`);
-      // What was refused again would be tried again: without progress there is no next round.
-      if (!part.accepted) break;
+    for (let after = ""; after !== null && all.ended === null;) {
+      const part = await post("api/release", { ...query, after, limit: String(AT_ONCE) });
+      all.results.push(...part.results);
+      all.accepted += part.accepted;
+      all.left = part.left;
+      all.stopped = part.stopped;
+      after = part.next;
+      if (after !== null) going.tell(all);
     }
   } catch (error) {
-    toast(error.message, true);
-    return null;
+    all.ended = `${error.message}.`;
   }
+  going.close();
   refreshSoon();
-  await report(results, accepted);
-  return { results, accepted };
+  await report(all);
+  return all;
 }
 
-function report(results, accepted) {
+/** How far a release is. It appears with the first thing it has to tell; closing it stops after the call under way. */
+function progress(stop) {
+  const bar = h("progress", { "aria-label": "Tried so far" });
+  const words = h("p", { role: "status" });
+  const dialog = h("dialog", { class: "progress", "aria-labelledby": "progress-title" },
+    h("h2", { id: "progress-title" }, "Releasing"), bar, words,
+    h("div", { class: "actions" }, h("button", { type: "button", id: "progress-stop", onclick: () => dialog.close() }, "Stop")));
+  let over = false;
+  dialog.addEventListener("close", () => {
+    if (!over) stop();
+    over = true;
+    dialog.remove();
+  });
+  return {
+    tell({ results, accepted, left }) {
+      if (over) return;
+      if (!dialog.isConnected) {
+        put(document.getElementById("dialogs"), dialog);
+        dialog.showModal();
+      }
+      bar.max = results.length + left;
+      bar.value = results.length;
+      words.textContent = `${count(results.length)} tried, ${count(accepted)} accepted, ${count(left)} to go`;
+    },
+    close() {
+      over = true;
+      dialog.close();
+      dialog.remove();
+    },
+  };
+}
+
+function report({ route, results, accepted, left, stopped, ended }) {
   const rest = new Map();
   for (const result of results.filter((result) => !result.accepted)) {
-    const word = result.result === "forwarded" ? `the upstream answered ${result.status}` : result.result;
-    rest.set(word, (rest.get(word) ?? 0) + 1);
+    const kind = result.result === "forwarded" ? `forwarded ${result.status}` : result.result;
+    const known = rest.get(kind) ?? { times: 0, result };
+    rest.set(kind, { ...known, times: known.times + 1 });
   }
   return confirm(results.length ? `${count(accepted)} of ${deliveries(results.length)} accepted` : "Nothing to release", "",
-    h("p", {}, results.length === 0 ? "No refused delivery with a kept body matches. The route's journal.bodies says what is kept."
-      : rest.size === 0 ? "The upstream has all of them." : "The upstream does not have these yet:"),
-    rest.size > 0 && h("ul", {}, [...rest].map(([word, times]) => h("li", {}, `${count(times)} × `, h("code", {}, word)))));
+    results.length > 0 || ended === null
+      ? h("p", {}, results.length === 0 ? "No refused delivery with a kept body matches. The route's journal.bodies says what is kept."
+        : rest.size === 0 ? `The upstream has all of ${left ? "these" : "them"}.` : "The upstream does not have these yet:") : null,
+    rest.size > 0 && h("ul", {}, [...rest.values()].map(({ times, result }) => h("li", {}, `${count(times)} × `, declined(result, times)))),
+    stopped !== null && h("p", { class: "warn" }, "It stopped ", stopped === "forwarded" ? "there" : ["at ", h("code", {}, stopped)],
+      ": what comes later would overtake. Release again once that is mended."),
+    ended !== null && h("p", { class: "warn" }, ended),
+    left > 0 && h("p", {}, `${deliveries(left)} of `, data(route), left === 1 ? " was" : " were", " not tried and can be released later."));
+}
+
+/** Why the upstream does not have it: in plain words, and exactly for one of them. */
+function declined(result, times) {
+  if (result.result === "forwarded") return `the upstream answered ${result.status}`;
+  const why = result.why === null ? "" : [times > 1 ? "; the first: " : ": ", sentence(result.why)];
+  if (result.result === "not_possible") return ["not possible", why];
+  return [h("code", {}, result.result), ` (${reason(result.result).title})`, why];
 }
 
 /** Reads the configuration again. */

@@ -53,6 +53,12 @@ const NOBODYS_FAULT: [&str; 6] = [
     "in_flight",
 ];
 
+/// Whether the upstream has answered that it cannot take anything now.
+fn asks_for_patience(result: &Value) -> bool {
+    let status = result["status"].as_u64().unwrap_or_default();
+    result["result"] == "forwarded" && (status == 429 || status >= 500)
+}
+
 /// One after the other in the order of their reception, whatever the order of the words.
 fn by_id(admin: &Admin, ids: &[String]) -> Result<Released, Failure> {
     let mut named: Vec<(i64, String, Option<String>)> = Vec::new();
@@ -88,7 +94,7 @@ fn by_id(admin: &Admin, ids: &[String]) -> Result<Released, Failure> {
             _ => return Err(admin.refused(status, &answer)),
         };
         let word = result["result"].as_str().unwrap_or_default();
-        if NOBODYS_FAULT.contains(&word) {
+        if NOBODYS_FAULT.contains(&word) || asks_for_patience(&result) {
             released.stopped.get_or_insert(word.to_owned());
             stopped.insert(route);
         }
@@ -97,56 +103,55 @@ fn by_id(admin: &Admin, ids: &[String]) -> Result<Released, Failure> {
     Ok(released)
 }
 
+/// Deliveries of one call. After each it is said how far it is.
+const AT_ONCE: &str = "500";
+
 /// Call after call, until nothing is left that was not tried.
 fn by_route(admin: &Admin, route: &str, arguments: &ReleaseArguments) -> Result<Released, Failure> {
-    let mut since = arguments.since.clone();
+    let mut after: Option<String> = None;
     let mut released = Released::default();
-    let mut tried: HashSet<String> = HashSet::new();
     loop {
-        let query: Vec<Parameter> = [
-            ("route", Some(route.to_owned())),
-            ("reason", arguments.reason.clone()),
-            ("since", since.clone()),
-            ("until", arguments.until.clone()),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect();
+        let mut query = matching(route, arguments);
+        query.push(("limit", AT_ONCE.to_owned()));
+        query.extend(after.map(|after| ("after", after)));
         let (status, mut answer) = admin.post("/api/release", &query)?;
         if status != 200 {
             return Err(admin.refused(status, &answer));
         }
-        let results = match answer["results"].take() {
-            Value::Array(results) => results,
-            _ => Vec::new(),
-        };
-        let id = |result: &Value| result["delivery"].as_str().unwrap_or_default().to_owned();
-        let last = results.last().map(id);
-        let before = released.results.len();
-        released.results.extend(results.into_iter().filter(|result| tried.insert(id(result))));
-        let progress = released.results.len() > before;
+        if let Value::Array(results) = answer["results"].take() {
+            released.results.extend(results);
+        }
         released.left = answer["left"].as_u64().unwrap_or_default();
         released.stopped = answer["stopped"].as_str().map(str::to_owned);
-        let Some(last) = last.filter(|_| released.left > 0 && released.stopped.is_none() && progress) else {
+        after = answer["next"].as_str().map(str::to_owned);
+        if after.is_none() {
             if released.results.is_empty() {
-                nothing_there(admin, route, &query)?;
+                nothing_there(admin, route, arguments)?;
             }
             return Ok(released);
-        };
+        }
         complain(&format!(
             "sealpost: {} released or tried, {} left\n",
             released.results.len(),
             released.left
         ));
-        // What stays refused would be tried again and again before what comes after it.
-        let delivery = admin.get(&place(&last), &[])?;
-        since = delivery["time"].as_i64().map(|time| time.to_string());
     }
 }
 
+/// Which deliveries of a route are meant.
+fn matching(route: &str, arguments: &ReleaseArguments) -> Vec<Parameter> {
+    let given = [
+        ("route", Some(route.to_owned())),
+        ("reason", arguments.reason.clone()),
+        ("since", arguments.since.clone()),
+        ("until", arguments.until.clone()),
+    ];
+    given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
 /// Says why nothing was found where something may have been expected.
-fn nothing_there(admin: &Admin, route: &str, query: &[Parameter]) -> Outcome {
-    let mut query = query.to_vec();
+fn nothing_there(admin: &Admin, route: &str, arguments: &ReleaseArguments) -> Outcome {
+    let mut query = matching(route, arguments);
     query.push(("outcome", "refused,failed,declined".to_owned()));
     query.push(("limit", "1".to_owned()));
     let found = admin.get("/api/deliveries", &query)?;
@@ -228,11 +233,16 @@ fn shown(released: &Released, accepted: usize) -> String {
     let gap = if total == 0 { "" } else { "\n" };
     out.push_str(&format!("{gap}{told}\n"));
     if released.left > 0 {
-        let why = match &released.stopped {
-            Some(word) => format!(
-                " because of {}: what comes later would overtake. Release again once that is mended",
-                plain(word)
-            ),
+        let cause = match &released.stopped {
+            Some(word) if word == "forwarded" => Some("the upstream's answer".to_owned()),
+            other => other.as_deref().map(plain),
+        };
+        let why = match cause {
+            Some(cause) => {
+                format!(
+                    " because of {cause}: what comes later would overtake. Release again once that is mended"
+                )
+            }
             None => "; release again".to_owned(),
         };
         out.push_str(&paint.caution(&format!("{} not tried{why}", released.left)));

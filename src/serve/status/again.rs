@@ -6,14 +6,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use crate::admin::Refused;
+use crate::admin::{Refused, ReleasePart, ReleasePlace};
 use crate::admit::Reason;
 use crate::clock;
 use crate::gateway::{Gateway, NotPossible, Tried};
 use crate::journal::{Filter, Found};
 
-/// Deliveries tried by one call, and how long it goes on to the next one: whoever asks waits for the answer.
-const AT_ONCE: usize = 1000;
+/// How long a call goes on to the next delivery: whoever asks waits for the answer.
 const LONGEST: Duration = Duration::from_secs(20);
 
 /// Called on a thread that may block.
@@ -33,18 +32,24 @@ pub(super) fn redeliver(gateway: &Arc<Gateway>, found: &Found) -> Result<Value, 
 }
 
 /// One after the other. It stops where the upstream or the store cannot be reached: what comes after it would overtake what
-/// failed.
-pub(super) fn release_all(gateway: &Arc<Gateway>, filter: &Filter) -> Result<Value, Refused> {
+/// failed. Each call tries at least one, so that whoever goes on at `next` comes to an end.
+pub(super) fn release_all(
+    gateway: &Arc<Gateway>,
+    filter: &Filter,
+    part: &ReleasePart,
+) -> Result<Value, Refused> {
     let route = filter.route.as_deref().unwrap_or_default();
     let right = gateway.releasing(route).ok_or_else(under_way)?;
     let mut waiting = gateway.journal.oldest_first(filter, None, usize::MAX);
-    waiting.retain(|found| found.why_not_releasable().is_none());
-    // Ids of one process are in the order of reception, also within a millisecond.
-    waiting.sort_by(|a, b| (a.entry.received, &a.entry.id).cmp(&(b.entry.received, &b.entry.id)));
+    waiting.retain(|found| {
+        let behind = part.after.as_ref().is_none_or(|after| place(found) > *after);
+        behind && found.why_not_releasable().is_none()
+    });
+    waiting.sort_by_cached_key(place);
     let began = clock::monotonic();
     let (mut results, mut accepted, mut stopped) = (Vec::new(), 0_u64, None);
-    for found in waiting.iter().take(AT_ONCE) {
-        if began.elapsed() > LONGEST {
+    for found in waiting.iter().take(part.limit) {
+        if began.elapsed() > LONGEST && !results.is_empty() {
             break;
         }
         match Handle::current().block_on(gateway.release(&right, found)) {
@@ -68,7 +73,13 @@ pub(super) fn release_all(gateway: &Arc<Gateway>, filter: &Filter) -> Result<Val
         }
     }
     let left = waiting.len().saturating_sub(results.len());
-    Ok(json!({ "results": results, "accepted": accepted, "left": left, "stopped": stopped }))
+    let last = results.len().checked_sub(1).and_then(|last| waiting.get(last));
+    let next = last.filter(|_| left > 0 && stopped.is_none()).map(|last| place(last).to_string());
+    Ok(json!({ "results": results, "accepted": accepted, "left": left, "stopped": stopped, "next": next }))
+}
+
+fn place(found: &Found) -> ReleasePlace {
+    ReleasePlace { received: found.entry.received, id: found.entry.id.to_string() }
 }
 
 /// Whether the delivery is good and only could not be served now.
