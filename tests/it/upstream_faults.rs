@@ -1,6 +1,7 @@
 //! What becomes of a delivery when the upstream is away, slow, broken, early, odd, or behind a socket or TLS.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::thread;
 
 use crate::support::Gate;
@@ -249,19 +250,94 @@ fn a_kept_connection_that_turns_out_closed_is_replaced() {
 }
 
 #[test]
-fn a_kept_connection_that_closes_on_the_next_request_is_retried_once() {
-    let upstream = Upstream::start();
-    let gateway = before(upstream.url());
+fn a_kept_connection_that_closes_before_it_takes_the_next_request_is_replaced_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let upstream = thread::spawn(move || {
+        let mut taken = Vec::new();
+        let mut take = |stream: &mut TcpStream| {
+            let mut read = Vec::new();
+            while !read.ends_with(b"}") {
+                let mut piece = [0; 4096];
+                let count = stream.read(&mut piece).unwrap();
+                assert_ne!(count, 0, "the request breaks off");
+                read.extend_from_slice(&piece[..count]);
+            }
+            taken.push(String::from_utf8(read).unwrap());
+            stream.write_all(OK.as_bytes()).unwrap();
+        };
+        let (mut kept, _) = listener.accept().unwrap();
+        take(&mut kept);
+        // The next request is there, and nobody reads it any more.
+        assert_eq!(kept.peek(&mut [0]).unwrap(), 1);
+        drop(kept);
+        let (mut other, _) = listener.accept().unwrap();
+        take(&mut other);
+        taken
+    });
+    let gateway = before(&url);
     assert_eq!(gateway.send(&delivery("evt-1")).status, 200);
-    // The second request meets the kept connection just as it closes: not a byte of an answer comes.
-    upstream.next(vec![Step::ReadBody, Step::Close]);
     let answer = gateway.send(&delivery("evt-2"));
     assert_eq!(answer.status, 200, "{answer:?}");
-    let seen = upstream.finished(3);
-    let connections: Vec<usize> = seen.iter().map(|request| request.connection).collect();
-    assert_eq!(connections, [0, 0, 1]);
-    assert_eq!(seen[1].body, seen[2].body);
-    assert_eq!(seen[2].header("sealpost-attempt"), Some("1"), "still the same attempt of the sender");
+    let taken = upstream.join().unwrap();
+    assert!(
+        taken[1].contains("evt-2") && taken[1].to_ascii_lowercase().contains("\r\nsealpost-attempt: 1\r\n"),
+        "{taken:?}"
+    );
+}
+
+#[test]
+fn a_kept_connection_that_ends_after_it_took_the_request_is_not_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    for upstream in [Upstream::start(), Upstream::unix(&folder.path().join("app.sock"))] {
+        let gateway = before(upstream.url());
+        assert_eq!(gateway.send(&delivery("evt-1")).status, 200);
+        // It fell over the request: sent again at once, the event would arrive twice as the same attempt.
+        upstream.next(vec![Step::ReadBody, Step::Close]);
+        let answer = gateway.send(&delivery("evt-2"));
+        assert_eq!(answer.status, 502, "{answer:?}");
+        assert_eq!(gateway.send(&delivery("evt-2")).status, 200, "the sender tries again");
+        let seen = upstream.finished(3);
+        let attempts: Vec<_> =
+            seen.iter().map(|request| request.header("sealpost-attempt").unwrap()).collect();
+        assert_eq!(attempts, ["1", "1", "2"]);
+        let connections: Vec<usize> = seen.iter().map(|request| request.connection).collect();
+        assert_eq!(connections, [0, 0, 1]);
+    }
+}
+
+#[test]
+fn a_length_that_is_none_is_not_passed_on_for_a_head() {
+    let upstream = Upstream::start();
+    let gateway = Setup::new()
+        .route(route(
+            "get",
+            "{ path: /get, methods: [HEAD] }",
+            "webhook-signature",
+            upstream.url(),
+            &["dedupe: off"],
+        ))
+        .start();
+    for (lengths, expected) in [
+        ("Content-Length: 10\r\n", 200),
+        ("Content-Length: 10\r\nContent-Length: 10\r\n", 200),
+        ("", 200),
+        ("Content-Length: 10\r\nContent-Length: 11\r\n", 502),
+        ("Content-Length: 10, 10\r\n", 502),
+        ("Content-Length: +10\r\n", 502),
+        ("Content-Length: ten\r\n", 502),
+        ("Content-Length: \r\n", 502),
+        ("Content-Length: 99999999999999999999\r\n", 502),
+    ] {
+        upstream.next(answer(format!("HTTP/1.1 200 OK\r\n{lengths}\r\n")));
+        let got = gateway.connect().exchange(&plain("/get", "").method("HEAD"));
+        assert_eq!(got.status, expected, "{lengths:?}: {got:?}");
+        if expected == 200 {
+            let told =
+                got.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).count();
+            assert_eq!(told, usize::from(!lengths.is_empty()), "{got:?}");
+        }
+    }
 }
 
 #[test]

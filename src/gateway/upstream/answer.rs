@@ -42,6 +42,22 @@ pub(in crate::gateway) struct Plain {
     pub(super) key: u64,
 }
 
+/// The length that the head tells of the body, if it does: one number, however often it stands there (RFC 9110
+/// section 8.6).
+///
+/// # Errors
+/// One sentence.
+pub(super) fn length(fields: &Fields) -> Result<Option<u64>, &'static str> {
+    let mut lengths = fields.all("content-length");
+    let Some(length) = lengths.next() else { return Ok(None) };
+    if lengths.any(|other| other != length) {
+        return Err("its answer has two different lengths");
+    }
+    let digits = !length.is_empty() && length.len() <= 18 && length.iter().all(u8::is_ascii_digit);
+    let length = std::str::from_utf8(length).ok().filter(|_| digits).and_then(|digits| digits.parse().ok());
+    length.map(Some).ok_or("its answer's Content-Length is not a number")
+}
+
 /// Where the body ends.
 #[derive(Debug)]
 pub(super) enum Framing {

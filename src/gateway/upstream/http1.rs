@@ -14,7 +14,8 @@ use http::{Method, StatusCode, Version};
 use pingora::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use super::answer::{Answer, Body, Framing, Plain};
+use super::answer::{Answer, Body, Framing, Plain, length};
+use super::untaken::untaken;
 use super::{Outbound, Peer, Pool, UpstreamError};
 use crate::gateway::chunked::Chunked;
 use crate::gateway::framing;
@@ -36,16 +37,17 @@ const STALL: Duration = Duration::from_secs(5);
 /// Why an attempt failed, and whether the upstream can have acted on it.
 struct Attempt {
     error: UpstreamError,
-    /// Not one byte of an answer came.
-    unanswered: bool,
+    /// Not one byte of an answer came, and not all of the request was taken.
+    untaken: bool,
 }
 
-/// Sends on a kept connection if there is one, otherwise, or if that one was closed, on a new one.
+/// Sends on a kept connection if there is one, otherwise, or if that one was closed before it took the request, on a new
+/// one.
 pub(super) async fn send(pool: &Pool, peer: &Peer, outbound: &Outbound<'_>) -> Result<Answer, UpstreamError> {
     if let Some(stream) = pool.kept(peer).await {
         match exchange(stream, peer, outbound).await {
             Ok(answer) => return Ok(answer),
-            Err(attempt) if attempt.unanswered => {}
+            Err(attempt) if attempt.untaken => {}
             Err(attempt) => return Err(attempt.error),
         }
     }
@@ -58,18 +60,20 @@ async fn exchange(mut stream: Stream, peer: &Peer, outbound: &Outbound<'_>) -> R
     let mut inbox = BytesMut::new();
     let written = write(&mut stream, outbound, &mut inbox).await;
     let (status, fields, keep) = match read_head(&mut stream, &mut inbox).await {
-        Ok(Some(head)) => head,
-        Ok(None) => {
-            let why = match &written {
-                Err(error) => format!("it broke off before answering: {error}"),
-                Ok(_) => "it closed the connection without an answer".to_owned(),
+        Ok(Head::Final(status, fields, keep)) => (status, fields, keep),
+        Ok(Head::None(broke)) => {
+            let why = match written.as_ref().err().or(broke.as_ref()) {
+                Some(error) => format!("it broke off before answering: {error}"),
+                None => "it closed the connection without an answer".to_owned(),
             };
-            return Err(Attempt { error: UpstreamError::Failed(why), unanswered: true });
+            let whole = matches!(written, Ok(true));
+            let untaken = untaken(whole, broke.as_ref(), stream.get_socket_digest().as_deref());
+            return Err(Attempt { error: UpstreamError::Failed(why), untaken });
         }
-        Err(error) => return Err(Attempt { error, unanswered: false }),
+        Err(error) => return Err(Attempt { error, untaken: false }),
     };
     let (framing, framed) = framing_of(&outbound.head.method, status, &fields)
-        .map_err(|why| Attempt { error: UpstreamError::Failed(why.into()), unanswered: false })?;
+        .map_err(|why| Attempt { error: UpstreamError::Failed(why.into()), untaken: false })?;
     // A body that was not written to its end leaves the connection in the middle of a request.
     let keep = keep && framed && matches!(written, Ok(true));
     let body = Body::Plain(Box::new(Plain { stream, inbox, framing, keep, key: peer.key() }));
@@ -104,7 +108,10 @@ async fn write(stream: &mut Stream, outbound: &Outbound<'_>, inbox: &mut BytesMu
                 let mut piece = [const { MaybeUninit::uninit() }; FIRST_READ];
                 let mut heard = ReadBuf::uninit(&mut piece);
                 match Pin::new(&mut *stream).poll_read(cx, &mut heard) {
-                    Poll::Ready(Ok(())) if heard.filled().is_empty() => return Poll::Ready(Ok(false)),
+                    // Once all of it was handed over it may have been taken.
+                    Poll::Ready(Ok(())) if heard.filled().is_empty() => {
+                        return Poll::Ready(Ok(rest.is_empty()));
+                    }
                     Poll::Ready(Ok(())) => {
                         inbox.extend_from_slice(heard.filled());
                         if stalled.is_none() {
@@ -175,11 +182,17 @@ fn early(mut inbox: &[u8]) -> Early {
     }
 }
 
-/// Reads up to the end of the final head; `None` when the connection ended before any byte came.
-async fn read_head(
-    stream: &mut Stream,
-    inbox: &mut BytesMut,
-) -> Result<Option<(StatusCode, Fields, bool)>, UpstreamError> {
+/// What was read of an answer's head.
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
+enum Head {
+    /// Status, header lines, and whether the connection may be kept.
+    Final(StatusCode, Fields, bool),
+    /// The connection ended before any byte came: in order, or by this.
+    None(Option<std::io::Error>),
+}
+
+/// Reads up to the end of the final head.
+async fn read_head(stream: &mut Stream, inbox: &mut BytesMut) -> Result<Head, UpstreamError> {
     let failed = |why: &str| UpstreamError::Failed(format!("its answer is not HTTP: {why}"));
     let mut interim = 0;
     loop {
@@ -191,7 +204,7 @@ async fn read_head(
                 if !status.is_informational() {
                     let fields = Fields::new(raw, places);
                     let keep = keeps_alive(http_11, &fields);
-                    return Ok(Some((status, fields, keep)));
+                    return Ok(Head::Final(status, fields, keep));
                 }
                 interim += 1;
                 if status == StatusCode::SWITCHING_PROTOCOLS || interim > MAX_INTERIM {
@@ -205,14 +218,14 @@ async fn read_head(
         }
         inbox.reserve(FIRST_READ);
         match stream.read_buf(inbox).await {
-            Ok(0) if inbox.is_empty() && interim == 0 => return Ok(None),
+            Ok(0) if inbox.is_empty() && interim == 0 => return Ok(Head::None(None)),
             Ok(0) => {
                 return Err(UpstreamError::Failed(
                     "it closed the connection in the middle of its answer".into(),
                 ));
             }
             Ok(_) => {}
-            Err(_) if inbox.is_empty() && interim == 0 => return Ok(None),
+            Err(error) if inbox.is_empty() && interim == 0 => return Ok(Head::None(Some(error))),
             Err(error) => return Err(UpstreamError::Failed(format!("its answer broke off: {error}"))),
         }
     }
@@ -253,22 +266,13 @@ fn framing_of(method: &Method, status: StatusCode, fields: &Fields) -> Result<(F
         return Ok((Framing::Length(0), true));
     }
     let mut codings = fields.all("transfer-encoding");
-    let mut lengths = fields.all("content-length");
     if let Some(coding) = codings.next() {
         if !coding.eq_ignore_ascii_case(b"chunked") || codings.next().is_some() {
             return Err("its answer has a Transfer-Encoding other than chunked");
         }
-        return Ok((Framing::Chunked(Chunked::Size), lengths.next().is_none()));
+        return Ok((Framing::Chunked(Chunked::Size), fields.all("content-length").next().is_none()));
     }
-    let Some(length) = lengths.next() else { return Ok((Framing::UntilClose, false)) };
-    if lengths.any(|other| other != length) {
-        return Err("its answer has two different lengths");
-    }
-    if length.is_empty() || length.len() > 18 || !length.iter().all(u8::is_ascii_digit) {
-        return Err("its answer's Content-Length is not a number");
-    }
-    let length = std::str::from_utf8(length).ok().and_then(|digits| digits.parse().ok());
-    Ok((Framing::Length(length.ok_or("its answer's Content-Length is not a number")?), true))
+    Ok(length(fields)?.map_or((Framing::UntilClose, false), |length| (Framing::Length(length), true)))
 }
 
 #[cfg(test)]

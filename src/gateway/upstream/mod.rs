@@ -6,9 +6,12 @@ mod identity;
 mod idle;
 mod peer;
 mod pooled;
+mod untaken;
 
 use std::path::Path;
 use std::time::Duration;
+
+use http::Method;
 
 use super::headers::Added;
 use super::session::Head;
@@ -57,8 +60,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sends the request and reads the head of the answer.
 ///
-/// A kept-alive connection that turns out closed before any byte of an answer came is replaced once by a new one:
-/// the upstream cannot have acted on a request whose connection it had closed before.
+/// A kept-alive connection that ends before any byte of an answer came is replaced once by a new one if the upstream
+/// evidently had not taken the request, see [`untaken`].
 ///
 /// # Errors
 /// [`UpstreamError`]; the caller bounds the time.
@@ -68,11 +71,16 @@ pub(super) async fn send(
     peer: &Peer,
     outbound: &Outbound<'_>,
 ) -> Result<Answer, UpstreamError> {
-    if peer.tls() {
-        Box::pin(pool.send_tls(peer, outbound)).await
+    let answer = if peer.tls() {
+        Box::pin(pool.send_tls(peer, outbound)).await?
     } else {
-        http1::send(pool, peer, outbound).await
+        http1::send(pool, peer, outbound).await?
+    };
+    // Where no body follows nothing has looked at its length yet, and it is passed on.
+    if outbound.head.method == Method::HEAD {
+        answer::length(&answer.fields).map_err(|why| UpstreamError::Failed(why.into()))?;
     }
+    Ok(answer)
 }
 
 /// The peer of a route; a relative socket path is taken from `folder`.

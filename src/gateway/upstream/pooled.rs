@@ -12,6 +12,7 @@ use pingora::{ErrorType, RetryType};
 use super::answer::{Answer, Body};
 use super::idle::Idle;
 use super::peer::{At, Peer};
+use super::untaken::untaken;
 use super::{IDLE, Outbound, UpstreamError};
 use crate::gateway::headers;
 use crate::gateway::session::Fields;
@@ -85,7 +86,7 @@ impl Pool {
         let mut last = UpstreamError::Unreachable("it has no address".into());
         for at in peer.addresses().await? {
             match self.session(at.clone(), outbound).await {
-                Err(TlsFailure { reused: true, unanswered: true, .. }) => {
+                Err(TlsFailure { reused: true, untaken: true, .. }) => {
                     return self.session(at.fresh(), outbound).await.map_err(|failure| failure.error);
                 }
                 Err(TlsFailure { error: error @ UpstreamError::Unreachable(_), .. }) => last = error,
@@ -99,24 +100,27 @@ impl Pool {
         let (mut session, reused) = self.tls().get_http_session(&at).await.map_err(|error| TlsFailure {
             error: UpstreamError::Unreachable(format!("cannot connect to {at}: {}", cause(&error))),
             reused: false,
-            unanswered: true,
+            untaken: true,
         })?;
         let failed = |error: &pingora::Error| TlsFailure {
             error: UpstreamError::Failed(format!("it broke off before answering: {}", cause(error))),
             reused,
-            unanswered: true,
+            untaken: true,
         };
         let http2 = session.as_http2().is_some();
         let head = headers::request_header(outbound, http2).map_err(|error| failed(&error))?;
         session.write_request_header(Box::new(head)).await.map_err(|error| failed(&error))?;
         // A broken write is not final: the upstream may have answered before it read everything.
-        let _ = session.write_request_body(Bytes::copy_from_slice(outbound.body), true).await;
-        let _ = session.finish_request_body().await;
+        let written = session.write_request_body(Bytes::copy_from_slice(outbound.body), true).await;
+        let whole = session.finish_request_body().await.is_ok() && written.is_ok();
         let status = loop {
-            session
-                .read_response_header()
-                .await
-                .map_err(|error| TlsFailure { unanswered: untouched(&error), ..failed(&error) })?;
+            if let Err(error) = session.read_response_header().await {
+                // Over HTTP/2 the upstream says which streams it has not taken.
+                let broke = error.root_cause().downcast_ref::<std::io::Error>();
+                let socket = session.digest().and_then(|digest| digest.socket_digest.as_deref());
+                let untaken = untouched(&error) && (http2 || untaken(whole, broke, socket));
+                return Err(TlsFailure { untaken, ..failed(&error) });
+            }
             match session.response_header() {
                 Some(head) if head.status.is_informational() => {}
                 Some(head) => break head.status,
@@ -124,7 +128,7 @@ impl Pool {
                     return Err(TlsFailure {
                         error: UpstreamError::Failed("it sent no answer".into()),
                         reused,
-                        unanswered: false,
+                        untaken: false,
                     });
                 }
             }
@@ -137,7 +141,8 @@ impl Pool {
 struct TlsFailure {
     error: UpstreamError,
     reused: bool,
-    unanswered: bool,
+    /// Not one byte of an answer came, and not all of the request was taken.
+    untaken: bool,
 }
 
 /// Whether the upstream cannot have acted on the request: the connection had ended, or it said so itself (GOAWAY,
