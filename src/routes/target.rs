@@ -49,8 +49,10 @@ impl fmt::Display for TargetProblem {
 
 /// What is wrong with a target (path and query as received), or `None` if it may be routed.
 ///
-/// A slash at the very end is a path of its own and no empty segment. In the query only `#` and unprintable
-/// bytes are refused: senders put anything else there, and nobody routes by it.
+/// A slash at the very end is a path of its own and no empty segment. In the query only `#` and what is no printable
+/// ASCII are refused: senders put anything else there, and nobody routes by it. Bytes beyond ASCII have to be escaped
+/// (RFC 3986 section 2), over HTTP/2 as over HTTP/1, where the request line cannot hold them: a delivery that gets in is
+/// one that can be read back and released.
 #[must_use]
 pub fn path_problem(target: &str) -> Option<TargetProblem> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -103,7 +105,7 @@ fn is_escape(after: &[u8]) -> bool {
 fn in_query(query: &str) -> Option<TargetProblem> {
     query.bytes().find_map(|byte| match byte {
         b'#' => Some(TargetProblem::Fragment),
-        0..=b' ' | 0x7f => Some(TargetProblem::NotPrintable),
+        0..=b' ' | 0x7f.. => Some(TargetProblem::NotPrintable),
         _ => None,
     })
 }
@@ -158,6 +160,9 @@ mod tests {
             ("/a\u{7f}", NotPrintable),
             ("/é", NotPrintable),
             ("/a?b c", NotPrintable),
+            ("/a?é", NotPrintable),
+            ("/a?b=\u{80}", NotPrintable),
+            ("/a?b\u{7f}", NotPrintable),
             ("/a?b\r\n", NotPrintable),
         ] {
             assert_eq!(path_problem(target), Some(problem), "{target:?}");
@@ -180,7 +185,8 @@ mod tests {
             "/a:b@c,d=e+f~g$!*'()&",
             "/a?next=//x/../%2e%2f;\\",
             "/a?",
-            "/a?é",
+            "/a?%C3%A9&%e9",
+            "/a?[]{}|\"<>^`",
         ] {
             assert_eq!(path_problem(target), None, "{target:?}");
         }

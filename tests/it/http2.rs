@@ -67,6 +67,7 @@ fn refusals_are_the_same_as_over_http_1() {
             ("dot segments", plain("/pre/../raw", "{}"), 400),
             ("an encoded slash", plain("/pre/a%2fb", "{}"), 400),
             ("an empty segment", plain("/pre//b", "{}"), 400),
+            ("a raw byte beyond ASCII in the query", plain("/raw?name=é", "{}"), 400),
         ] {
             match client.exchange(converted(&delivery), &delivery.body).await {
                 Ok(answer) => assert_eq!(answer.status, status, "{what}"),
