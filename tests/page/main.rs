@@ -18,5 +18,6 @@ mod hostile;
 mod list;
 mod looks;
 mod mended;
+mod pictures;
 mod scene;
 mod speed;
