@@ -11,6 +11,7 @@ use super::ending::{self, Ending, Stop};
 use super::fetched::Arrived;
 use super::forward::Parcel;
 use super::live::Live;
+use super::names::Names;
 use super::patience::Patience;
 use super::record::Record;
 use super::request::Request;
@@ -168,19 +169,14 @@ impl Gateway {
             (Again::Release, Some(Err(rejection))) => return Err(refused(&rejection)),
         };
         self.no_question(&request, &head, kept, proof.verified())?;
-        let event = match route.provider.as_deref() {
-            Some(provider) => {
-                verify::event(&provider.event, &provider.scheme, &request.view(&head), &kept.body)
-            }
-            None => verify::Event::default(),
-        };
+        let Names { event, key } = Names::of(route, &request.view(&head), &kept.body, &proof);
         record.event(&event);
         if how == Again::Release && !route.events.wants(event.event_type.as_deref()) {
             return Ok(ending::filtered(route));
         }
         let permit = match how {
             Again::Release => {
-                let permit = self.claim(&head, &request, proof, &kept.body, record).await?;
+                let permit = self.claim(&request, proof, key, record).await?;
                 // The store may have forgotten what the sender's own retry brought meanwhile; the journal remembers longer.
                 if record.key.is_some_and(|key| self.journal.was_accepted(&key)) {
                     self.give_back(permit, clock::monotonic(), record).await;

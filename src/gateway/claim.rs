@@ -3,35 +3,29 @@
 use super::ending::{self, Ending, Stop};
 use super::record::Record;
 use super::request::Request;
-use super::session::Head;
 use super::state::Gateway;
 use crate::admit::{self, Admission, Admitted, Proof, Reason, StoreFailure};
 use crate::clock;
 use crate::journal::DedupeVerdict;
 use crate::metrics::Operation;
 use crate::routes::Mode;
-use crate::verify;
+use crate::verify::{EventKey, MissingPart};
 
 impl Gateway {
     /// Claims the event for this request, waits for a copy in flight, or answers what the first one got.
     pub(super) async fn claim(
         &self,
-        head: &Head,
         request: &Request<'_>,
         proof: Proof,
-        body: &[u8],
+        key: Option<Result<EventKey, MissingPart>>,
         record: &mut Record,
     ) -> Result<Admitted, Stop> {
         let route = &*request.route;
-        // What was not verified claims nothing: nobody without the secret can burn an id.
-        let (Some(dedupe), Some(provider), Some(verified)) =
-            (&route.dedupe, &route.provider, proof.verified())
-        else {
+        let (Some(dedupe), Some(key)) = (&route.dedupe, key) else {
             record.verdict = DedupeVerdict::Off;
             return Ok(Admitted::unclaimed(proof));
         };
-        let head = request.view(head);
-        let key = match verify::event_key(&route.name, &dedupe.key, &provider.scheme, verified, &head, body) {
+        let key = match key {
             Ok(key) => key,
             Err(missing) if route.mode == Mode::Shadow => {
                 record.shadow(Reason::EventIdMissing, missing.to_string());

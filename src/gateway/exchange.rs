@@ -18,6 +18,7 @@ use super::ending::{self, Ending, Stop};
 use super::fetched::Arrived;
 use super::forward::Parcel;
 use super::live::Live;
+use super::names::Names;
 use super::patience::Patience;
 use super::record::{self, Record};
 use super::request::{self, Request};
@@ -29,7 +30,7 @@ use crate::clock;
 use crate::routes::{KeptBodies, Mode, Route};
 use crate::time::UnixTime;
 use crate::trace::Step;
-use crate::verify::{self, Event, Rejection, Verified};
+use crate::verify::{self, Rejection, Verified};
 
 /// Serves the requests of one listener.
 pub(super) struct Exchange {
@@ -180,7 +181,7 @@ impl Exchange {
         record.body(&self.gateway, &request, &mut body, whole);
         self.challenged(session, &request, Some(&body), None)?;
         if let Some(rejection) = &held {
-            record.says(|| Self::names(session, &request, &body));
+            record.says(|| Names::unproven(route, &request.head(session), body.as_slice()));
             self.rejected(route, rejection, record)?;
         }
         let early_rejection = record.shadowed();
@@ -231,22 +232,21 @@ impl Exchange {
             record.verified(verified, age, decided);
         }
         if matches!(verdict, Verdict::Rejected(_)) {
-            record.says(|| Self::names(session, &request, &body));
+            record.says(|| Names::unproven(route, &request.head(session), body.as_slice()));
         }
         let proof = self.prove(route, verdict, early_rejection, record)?;
         if let Some(verified) = proof.verified() {
             self.challenged(session, &request, Some(&body), Some(verified))?;
         }
 
-        let event = Self::names(session, &request, &body);
+        let Names { event, key } = Names::of(route, &request.head(session), body.as_slice(), &proof);
         record.event(&event);
         if !route.events.wants(event.event_type.as_deref()) {
             return Ok(ending::filtered(route));
         }
-        let head = session.head();
-        let permit = self.gateway.claim(head, &request, proof, body.as_slice(), record).await?;
+        let permit = self.gateway.claim(&request, proof, key, record).await?;
         // Boxed for the same reason: a body that is still coming needs no room for the way to the upstream.
-        let parcel = Parcel { head, event: &event, body: body.as_slice() };
+        let parcel = Parcel { head: session.head(), event: &event, body: body.as_slice() };
         Box::pin(self.gateway.forward(&request, permit, parcel, record, patience)).await
     }
 
@@ -339,15 +339,6 @@ impl Exchange {
                 self.rejected(route, &rejection, record)?;
                 Proof::shadow(route).ok_or_else(unproven)
             }
-        }
-    }
-
-    fn names(session: &Session, request: &Request<'_>, body: &Body) -> Event {
-        match request.route.provider.as_deref() {
-            Some(provider) => {
-                verify::event(&provider.event, &provider.scheme, &request.head(session), body.as_slice())
-            }
-            None => Event::default(),
         }
     }
 }

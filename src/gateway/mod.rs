@@ -20,6 +20,7 @@ mod kept;
 mod keys;
 mod listen;
 mod live;
+mod names;
 mod patience;
 mod record;
 mod request;

@@ -1,19 +1,13 @@
 //! What an event is called: its id, its type, and the key under which it is remembered.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use super::body;
-use super::claim_path;
-use super::delivery::{Head, Single};
-use super::encoding::Bytes;
-use super::form::{self, Field};
-use super::json::{self, Found};
-use super::locator::{Locator, Pointer};
-use super::mac::{Sink, State, sha256};
+use super::delivery::Head;
+use super::event_values::{Delivery, Read, Values, write_length, write_with_length};
+use super::locator::Locator;
+use super::mac::State;
 use super::scheme::{Scheme, Sha};
-use super::signed;
-use super::template::Part;
 use super::verification::Verified;
 
 /// Where a sender's events carry their names.
@@ -53,21 +47,9 @@ pub struct MissingPart(pub Locator);
 pub fn event(spec: &EventSpec, scheme: &Scheme, head: &Head<'_>, body: &[u8]) -> Event {
     let plain = body::readable(scheme, head, body);
     let document = body::document(spec.document.as_deref(), head, &plain);
-    let locators = spec.id.iter().chain(&spec.event_type);
-    let delivery = Delivery { head, scheme, wire: body, plain: &plain, proof: None };
-    let values = Values::read(locators, delivery, &document);
-    let first = |locators: &[Locator]| {
-        let found = locators.iter().find_map(|locator| values.of(locator))?;
-        let mut texts = String::new();
-        for (index, value) in found.values.iter().enumerate() {
-            if index > 0 {
-                texts.push(',');
-            }
-            texts.push_str(std::str::from_utf8(value).ok()?);
-        }
-        Some(texts)
-    };
-    Event { id: first(&spec.id), event_type: first(&spec.event_type) }
+    let delivery = Delivery { head, scheme, wire: body, plain: &plain };
+    let (values, _) = Values::read(spec.id.iter().chain(&spec.event_type), delivery, &document);
+    values.event(spec)
 }
 
 /// Makes the key of a verified event. No parts at all mean the body.
@@ -84,24 +66,40 @@ pub fn event_key(
     head: &Head<'_>,
     body: &[u8],
 ) -> Result<EventKey, MissingPart> {
-    let parts = if parts.is_empty() { &[Locator::Body] } else { parts };
+    let parts = whole_or(parts);
     let plain = body::readable(scheme, head, body);
     let document = body::document(scheme.document(), head, &plain);
-    let delivery = Delivery { head, scheme, wire: body, plain: &plain, proof: Some(verified) };
-    let values = Values::read(parts.iter(), delivery, &document);
-    let mut hash = State::digest(Sha::Sha256);
-    write_with_length(&mut hash, route.as_bytes());
-    for part in parts {
-        let found = values.of(part).ok_or_else(|| MissingPart(part.clone()))?;
-        write_length(&mut hash, found.choice);
-        write_length(&mut hash, found.values.len());
-        for value in &found.values {
-            write_with_length(&mut hash, value);
+    let delivery = Delivery { head, scheme, wire: body, plain: &plain };
+    let (values, _) = Values::read(parts.iter(), delivery, &document);
+    values.key(route, parts, verified)
+}
+
+/// Both of them, with one pass over the body.
+pub fn event_and_key(
+    spec: &EventSpec,
+    route: &str,
+    parts: &[Locator],
+    scheme: &Scheme,
+    verified: &Verified,
+    head: &Head<'_>,
+    body: &[u8],
+) -> (Event, Result<EventKey, MissingPart>) {
+    let parts = whole_or(parts);
+    if spec.document.as_deref() == scheme.document() {
+        let plain = body::readable(scheme, head, body);
+        let document = body::document(scheme.document(), head, &plain);
+        let delivery = Delivery { head, scheme, wire: body, plain: &plain };
+        let places = spec.id.iter().chain(&spec.event_type).chain(parts);
+        // Where they cannot be read together, as when one of them finds too much, each is read for itself.
+        if let (values, Read::Well) = Values::read(places, delivery, &document) {
+            return (values.event(spec), values.key(route, parts, verified));
         }
     }
-    let mut key = [0; 32];
-    key.iter_mut().zip(hash.finish()).for_each(|(to, from)| *to = from);
-    Ok(EventKey(key))
+    (event(spec, scheme, head, body), event_key(route, parts, scheme, verified, head, body))
+}
+
+fn whole_or(parts: &[Locator]) -> &[Locator] {
+    if parts.is_empty() { &[Locator::Body] } else { parts }
 }
 
 /// The key of an event of which only its id is known, if the id alone makes the key: one part, in one place, that is one of the
@@ -125,122 +123,6 @@ pub fn event_key_of_id(route: &str, parts: &[Locator], spec: &EventSpec, id: &st
     let mut key = [0; 32];
     key.iter_mut().zip(hash.finish()).for_each(|(to, from)| *to = from);
     Some(EventKey(key))
-}
-
-/// A delivery in which names are looked for.
-#[derive(Clone, Copy)]
-struct Delivery<'v> {
-    head: &'v Head<'v>,
-    scheme: &'v Scheme,
-    /// The body as it came.
-    wire: &'v [u8],
-    /// The body as it is read.
-    plain: &'v [u8],
-    proof: Option<&'v Verified>,
-}
-
-/// A delivery with the JSON values that some locators name.
-struct Values<'v> {
-    delivery: Delivery<'v>,
-    json: Vec<(&'v Pointer, Found<'v>)>,
-    /// Those of the delivery's token, if a locator asks for one.
-    claims: Option<Bytes>,
-}
-
-/// What stands at a locator.
-struct Value<'v> {
-    /// Which of several alternatives it is, so that one's value is never taken for another's.
-    choice: usize,
-    values: Vec<Cow<'v, [u8]>>,
-}
-
-impl<'v> Values<'v> {
-    fn read(locators: impl Iterator<Item = &'v Locator>, delivery: Delivery<'v>, document: &'v [u8]) -> Self {
-        let Delivery { head, scheme, wire, .. } = delivery;
-        let mut pointers = Vec::new();
-        let mut asks_claims = false;
-        locators.for_each(|locator| collect_pointers(locator, &mut pointers, &mut asks_claims));
-        let claims = if asks_claims { claim_path::claims(scheme, head, wire) } else { None };
-        let found = if pointers.is_empty() { None } else { json::extract(document, &pointers) };
-        let json = pointers.into_iter().zip(found.unwrap_or_default()).collect();
-        Self { delivery, json, claims }
-    }
-
-    fn of(&self, locator: &Locator) -> Option<Value<'_>> {
-        let Delivery { head, scheme, wire, plain, proof } = self.delivery;
-        let values = match locator {
-            Locator::Header(name) => match head.single(name) {
-                Single::Once(value) => vec![Cow::Borrowed(value)],
-                Single::Absent | Single::Repeated => return None,
-            },
-            Locator::Query(name) => vec![once(form::field(head.query()?.as_bytes(), name))?],
-            Locator::Form(name) => vec![once(body::form_field(head.headers, plain, name))?],
-            Locator::Json(pointer) => {
-                let (_, found) = self.json.iter().find(|(known, _)| *known == pointer)?;
-                found.iter().map(|value| Cow::Borrowed(value.as_bytes())).collect()
-            }
-            Locator::Claim(path) => path
-                .find(self.claims.as_deref()?)
-                .into_iter()
-                .map(|text| Cow::Owned(text.into_bytes()))
-                .collect(),
-            Locator::Body => vec![Cow::Owned(hex::encode(sha256(plain)).into_bytes())],
-            Locator::Signed => {
-                let digest = signed::digest(scheme, proof?, head, wire)?;
-                vec![Cow::Owned(hex::encode(digest).into_bytes())]
-            }
-            Locator::AnyOf(any) => {
-                // Beside the header that the signature covers another one is anybody's word, and the same id under
-                // another form's name is the same id.
-                if let Some(signed) = any.iter().find(|one| self.is_signed_header(one)) {
-                    return self.of(signed);
-                }
-                let mut present =
-                    any.iter().enumerate().filter_map(|(index, one)| Some((index, self.of(one)?)));
-                return present.next().map(|(choice, value)| Value { choice, ..value });
-            }
-        };
-        let is_there = !values.is_empty() && values.iter().all(|value| !value.is_empty());
-        is_there.then_some(Value { choice: 0, values })
-    }
-
-    /// Whether it is a header that the template which fitted holds.
-    fn is_signed_header(&self, locator: &Locator) -> bool {
-        let Locator::Header(name) = locator else { return false };
-        let Delivery { scheme, proof, .. } = self.delivery;
-        let template = proof.and_then(|verified| {
-            let (form, template) = verified.form();
-            scheme.alternatives.get(form)?.signed.get(template)
-        });
-        template.is_some_and(|template| {
-            template.leaves().any(|part| matches!(part, Part::Header(signed) if signed == name))
-        })
-    }
-}
-
-fn collect_pointers<'p>(locator: &'p Locator, pointers: &mut Vec<&'p Pointer>, asks_claims: &mut bool) {
-    match locator {
-        Locator::Json(pointer) => pointers.push(pointer),
-        Locator::AnyOf(any) => any.iter().for_each(|one| collect_pointers(one, pointers, asks_claims)),
-        Locator::Claim(_) => *asks_claims = true,
-        Locator::Header(_) | Locator::Query(_) | Locator::Form(_) | Locator::Body | Locator::Signed => {}
-    }
-}
-
-fn once(field: Field<'_>) -> Option<Cow<'_, [u8]>> {
-    match field {
-        Field::Once(value) => Some(value),
-        Field::Absent | Field::Repeated => None,
-    }
-}
-
-fn write_with_length(hash: &mut State, bytes: &[u8]) {
-    write_length(hash, bytes.len());
-    hash.write(bytes);
-}
-
-fn write_length(hash: &mut State, length: usize) {
-    hash.write(&u64::try_from(length).unwrap_or(u64::MAX).to_be_bytes());
 }
 
 impl fmt::Debug for EventKey {
@@ -319,6 +201,35 @@ mod tests {
         assert_ne!(of(&["json:/a|json:/b"], r#"{"a":1}"#), of(&["json:/a|json:/b"], r#"{"b":1}"#));
         assert_ne!(key("r", &["body"], &none, "{}"), key("s", &["body"], &none, "{}"));
         assert_eq!(of(&[], "{}"), of(&["body"], "{}"));
+    }
+
+    #[test]
+    fn read_together_they_are_what_they_are_apart() {
+        let many = format!(r#"{{"id":1,"all":[{}0]}}"#, "0,".repeat(70_000));
+        let bodies = [r#"{"id":"a","type":"t"}"#, r#"{"type":"t"}"#, "not json", "", many.as_str()];
+        let map = headers(&[("x-id", "h")]);
+        for body in bodies {
+            for (id, event_type, key) in [
+                (&["json:/id"][..], &["json:/type"][..], &["json:/id"][..]),
+                (&["header:x-id"], &["json:/type"], &[]),
+                (&["json:/id|header:x-id"], &[], &["json:/type", "header:x-id"]),
+                // Whoever finds too much spoils only what is read with it.
+                (&["json:/id"], &["json:/all/*"], &["json:/id"]),
+            ] {
+                let spec =
+                    EventSpec { id: locators(id), event_type: locators(event_type), ..EventSpec::default() };
+                let scheme = hmac("{body}");
+                let (map, verified) = tests::verified(&scheme, map.clone(), body.as_bytes());
+                let head = Head { method: "POST", target: "/", origin: None, headers: &map };
+                let parts = locators(key);
+                let apart = (
+                    event(&spec, &scheme, &head, body.as_bytes()),
+                    event_key("r", &parts, &scheme, &verified, &head, body.as_bytes()),
+                );
+                let together = event_and_key(&spec, "r", &parts, &scheme, &verified, &head, body.as_bytes());
+                assert_eq!(together, apart, "{id:?} {event_type:?} {key:?}");
+            }
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod der;
 mod detached;
 mod encoding;
 mod event;
+mod event_values;
 mod examine;
 mod filter;
 mod form;
@@ -69,7 +70,7 @@ mod tests_wycheproof;
 
 pub use claim_path::ClaimPath;
 pub use delivery::Head;
-pub use event::{Event, EventKey, EventSpec, MissingPart, event, event_key, event_key_of_id};
+pub use event::{Event, EventKey, EventSpec, MissingPart, event, event_and_key, event_key, event_key_of_id};
 pub use filter::Filter;
 pub use headers::{Headers, text as header_text};
 pub use jose_form::{BodyHashClaim, JwsForm, JwsPayload, JwtAlgorithm, JwtForm, UrlHashClaim, X5cForm};
