@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # A static binary and nothing else: no shell, no libc, no package manager; user 65532, made for a read-only file system.
 #
-#   docker build -t sealpost .
+#   docker build -t sealpost .       # with Podman: `podman build --format docker`, OCI's own format has no health check
 #   docker run --read-only --cap-drop ALL -p 8080:8080 -v ./config:/etc/sealpost:ro sealpost
 #
 # The folder is mounted, not the file: an editor that renames over a file is then noticed, and secrets can lie beside it.
@@ -33,8 +33,9 @@ LABEL org.opencontainers.image.title="sealpost" \
 COPY --from=build /image /
 USER 65532:65532
 EXPOSE 8080
-# Asks the `admin` address of the file, which is on the loopback; a configuration without one is never healthy.
-HEALTHCHECK --interval=10s --timeout=4s --start-period=5s --start-interval=1s \
+# Asks the `admin` address of the file, which is on the loopback; a configuration without one is never healthy. Without
+# `--start-interval`, which the builders of current distributions (Podman 4) refuse.
+HEALTHCHECK --interval=5s --timeout=4s --start-period=5s \
     CMD ["/usr/local/bin/sealpost", "health", "/etc/sealpost/gateway.yaml"]
 ENTRYPOINT ["/usr/local/bin/sealpost"]
 CMD ["run", "/etc/sealpost/gateway.yaml"]
