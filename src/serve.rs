@@ -77,6 +77,9 @@ impl std::error::Error for RunError {}
 /// # Errors
 /// [`RunError`] when it cannot start.
 pub fn run(options: &RunOptions) -> Result<(), RunError> {
+    if successor::step()? {
+        return Ok(());
+    }
     let runtime = runtime(options.threads)?;
     let result = runtime.block_on(async {
         let mut successor = Successor::new();

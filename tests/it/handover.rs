@@ -548,6 +548,42 @@ fn sigusr2_starts_the_process_that_takes_over() {
     assert!(is_duplicate(&arena.gateway.send(&plain("/hook", event("evt-1")))));
 }
 
+/// systemd waits only for the end of a main process that is its own child; any other one it kills at once.
+#[test]
+fn what_sigusr2_starts_is_no_child_of_the_process_that_it_relieves() {
+    let folder = tempfile::tempdir().unwrap();
+    let manager = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut arena =
+        arena(|setup| setup.variable("NOTIFY_SOCKET", folder.path().join("notify").to_str().unwrap()));
+    // A delivery in flight keeps the older process there, or its children would be orphans anyway.
+    let gate = Gate::new();
+    arena.upstream.next(gated(&gate, 200, "finished"));
+    let mut slow = arena.gateway.connect();
+    slow.send(&plain("/hook", event("evt-1")).bytes());
+    arena.upstream.begun(1);
+    arena.gateway.signal("USR2");
+    let pid = loop {
+        let mut text = [0; 256];
+        let length = manager.recv(&mut text).unwrap();
+        let told = String::from_utf8_lossy(&text[..length]).into_owned();
+        if let Some(pid) = told.trim_end().strip_prefix("MAINPID=") {
+            break pid.parse::<u64>().unwrap();
+        }
+    };
+    let _end = Ended(pid);
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim();
+    assert_ne!(parent, arena.gateway.id().to_string());
+    // Nor of one that is left over in between.
+    assert!(
+        !std::fs::read_to_string(format!("/proc/{parent}/comm")).unwrap_or_default().starts_with("sealpost")
+    );
+    gate.open();
+    assert_eq!(slow.final_answer("POST").status, 200);
+    assert_eq!(arena.gateway.ended().code(), Some(0));
+}
+
 /// Ends a process that is nobody's child here.
 struct Ended(u64);
 
