@@ -518,7 +518,8 @@ fn an_https_upstream_is_verified_and_used() {
     let stranger = to(setup.variable("SSL_CERT_FILE", other.to_str().unwrap()));
     let before = upstream.requests().len();
     stranger.send(&plain("/r", "over tls")).expect_error(502);
-    stranger.reason("upstream_unreachable");
+    let line = stranger.reason("upstream_unreachable");
+    assert!(line["why"].to_string().contains("certificate"), "{line}");
     assert_eq!(upstream.requests().len(), before);
 }
 

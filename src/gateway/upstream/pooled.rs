@@ -152,8 +152,12 @@ fn untouched(error: &pingora::Error) -> bool {
     !broken_answer && matches!(error.retry, RetryType::Decided(true) | RetryType::ReusedOnly)
 }
 
-/// The innermost cause, which says what happened without Pingora's own wording around it.
+/// The innermost cause, which says what happened without Pingora's own wording around it. Of a TLS handshake it says only
+/// our address; there the reason is what the error itself tells.
 fn cause(error: &pingora::Error) -> String {
+    if let (ErrorType::TLSHandshakeFailure, Some(context)) = (error.etype(), &error.context) {
+        return context.to_string();
+    }
     match error.root_cause().downcast_ref::<pingora::Error>() {
         Some(inner) => {
             inner.context.as_ref().map_or_else(|| inner.etype().as_str().to_owned(), ToString::to_string)
