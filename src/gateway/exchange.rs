@@ -163,13 +163,13 @@ impl Exchange {
             }
         };
 
-        // A body that comes in one piece is hashed below, with what is left to do, under one look at the clock.
-        let mut fed = false;
+        // A body that comes in one piece is hashed at the end, with what is left to do, under one look at the clock.
+        let mut at_once = false;
         let body = self.read_body(session, live, &request, route.body, patience, |chunk| {
-            if !fed && request.declared.is_some_and(|declared| usize::try_from(declared) == Ok(chunk.len())) {
+            at_once |= request.declared.is_some_and(|declared| usize::try_from(declared) == Ok(chunk.len()));
+            if at_once {
                 return;
             }
-            fed = true;
             if let Some(verification) = &mut verification {
                 stopwatch.time(|| verification.update(chunk));
             }
@@ -207,12 +207,9 @@ impl Exchange {
             }
             (Some(Some(Err(rejection))), _) => Verdict::Rejected(rejection),
             (Some(None), _) => Verdict::Unchecked,
-            (None, Some(mut verification)) => {
+            (None, Some(verification)) => {
                 let head = request.head(session);
                 let begun = clock::monotonic();
-                if !fed {
-                    verification.update(body.as_slice());
-                }
                 let verdict = verification.finish(&head, body.as_slice());
                 decided = clock::monotonic();
                 request.live.metrics.verifying(stopwatch.total.saturating_add(decided.duration_since(begun)));

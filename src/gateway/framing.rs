@@ -3,7 +3,7 @@
 
 use http::{Method, Version};
 
-use super::session::Fields;
+use super::session::{Fields, MAX_FIELDS};
 
 /// Why a head is refused: a fixed text for the log.
 pub(super) type Problem = &'static str;
@@ -131,6 +131,10 @@ fn is_port(port: &[u8]) -> bool {
 pub(super) fn check_semantics(method: &Method, fields: &Fields) -> Result<(), Problem> {
     if method == Method::CONNECT {
         return Err("CONNECT is not served");
+    }
+    // The same as over HTTP/1: each is looked at several times, and a kept delivery has to be readable again.
+    if fields.count() > MAX_FIELDS {
+        return Err("the head has more than 256 header lines");
     }
     if fields.all("upgrade").next().is_some() {
         return Err("Upgrade is not served");

@@ -1,10 +1,11 @@
 //! Time limits on a connection's waits: one timer for all of them, since they follow one another.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// The timer of one connection, or of one request of HTTP/2.
@@ -36,7 +37,8 @@ impl Patience {
             if timer.deadline() > end {
                 timer.as_mut().reset(end);
             }
-            while timer.as_mut().poll(cx).is_ready() {
+            // Whatever the work did in this turn, its time is looked at.
+            while pin!(unconstrained(timer.as_mut())).poll(cx).is_ready() {
                 if Instant::now() >= end {
                     return Poll::Ready(None);
                 }
@@ -59,7 +61,6 @@ fn later(limit: Duration) -> Instant {
 #[cfg(test)]
 mod tests {
     use std::future::pending;
-    use std::pin::pin;
 
     use super::*;
 

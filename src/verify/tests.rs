@@ -76,11 +76,18 @@ impl Delivery {
         let target = self.url.strip_prefix(ORIGIN).unwrap();
         let head = Head { method: "POST", target, origin: Some(ORIGIN), headers: &self.headers };
         let whole = verify(scheme, keys, &head, &self.body, Some(WINDOW), now);
-        let pieces = begin(scheme, keys, &head, Some(WINDOW), now).and_then(|mut verification| {
-            self.body.chunks(3).for_each(|chunk| verification.update(chunk));
-            verification.finish(&head, &self.body)
-        });
-        assert_eq!(whole.as_ref().err(), pieces.as_ref().err());
+        // In pieces up to its end, to its middle, and with empty ones between.
+        for given in [self.body.len(), self.body.len() / 2] {
+            let pieces = begin(scheme, keys, &head, Some(WINDOW), now).and_then(|mut verification| {
+                let beginning = self.body.get(..given).unwrap();
+                beginning
+                    .chunks(3)
+                    .flat_map(|chunk| [b"", chunk])
+                    .for_each(|chunk| verification.update(chunk));
+                verification.finish(&head, &self.body)
+            });
+            assert_eq!(whole.as_ref().err(), pieces.as_ref().err());
+        }
         whole
     }
 
@@ -248,6 +255,19 @@ proptest! {
         prop_assert_eq!(delivery.word(&scheme), "signature_mismatch");
         delivery.body.truncate(body.len().saturating_sub(1));
         prop_assert_eq!(delivery.word(&scheme) == "verified", body.is_empty());
+    }
+
+    #[test]
+    fn what_was_fed_beyond_the_body_does_not_count(scheme in scheme(), body: Vec<u8>, kept: prop::sample::Index) {
+        let delivery = Delivery::signed(&scheme, "secret", HeaderMap::new(), &body).unwrap();
+        prop_assume!(!delivery.body.is_empty());
+        let (target, keys) = (delivery.url.strip_prefix(ORIGIN).unwrap(), keys(&scheme, &["secret"]));
+        let head = Head { method: "POST", target, origin: Some(ORIGIN), headers: &delivery.headers };
+        let mut verification = begin(&scheme, &keys, &head, Some(WINDOW), seconds(NOW)).unwrap();
+        verification.update(&delivery.body);
+        // All that was signed has been hashed, and yet it is not what would be forwarded.
+        let shorter = &delivery.body[..kept.index(delivery.body.len())];
+        prop_assert!(verification.finish(&head, shorter).is_err());
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub struct Verification<'s> {
     pub(super) tolerance: Option<Tolerance>,
     pub(super) now: UnixTime,
     work: Work<'s>,
+    /// How many bytes of the body the work has been given.
+    taken: usize,
 }
 
 /// Proof that a delivery was verified. Only this module can make one.
@@ -96,8 +98,17 @@ pub fn begin<'s>(
         _ => choose(scheme, head, b"")?,
     };
     let (keys, lives) = (keys.of_form(index), keys.lives());
-    let mut verification =
-        Verification { undecided, alternative, index, keys, lives, tolerance, now, work: Work::Whole };
+    let mut verification = Verification {
+        undecided,
+        alternative,
+        index,
+        keys,
+        lives,
+        tolerance,
+        now,
+        work: Work::Whole,
+        taken: 0,
+    };
     if undecided.is_none() && alternative.each.is_none() && alternative.signature.location.is_in_head() {
         verification.work = verification.examine(head, None)?;
     }
@@ -116,24 +127,28 @@ pub fn verify(
     tolerance: Option<Tolerance>,
     now: UnixTime,
 ) -> Result<Verified, Rejection> {
-    let mut verification = begin(scheme, keys, head, tolerance, now)?;
-    verification.update(body);
-    verification.finish(head, body)
+    begin(scheme, keys, head, tolerance, now)?.finish(head, body)
 }
 
 impl<'s> Verification<'s> {
     /// Takes the next piece of the body as it came over the wire.
+    ///
+    /// It is for bodies that take their time: what is hashed while more of it comes need not be hashed at the end.
     pub fn update(&mut self, chunk: &[u8]) {
+        self.taken = self.taken.saturating_add(chunk.len());
         if let Work::Running { runs, .. } = &mut self.work {
             runs.write(chunk);
         }
     }
 
-    /// Decides. `head` is that of [`begin`], and `body` what all [`Verification::update`]s were given, in one piece.
+    /// Decides. `head` is that of [`begin`], and `body` the whole body, whose beginning [`Verification::update`] was given.
+    /// What it was not given is taken from here, so that what is decided on is this body and nothing else.
     ///
     /// # Errors
     /// No signature fits, or the body lacks or breaks what its sender puts there.
     pub fn finish(mut self, head: &Head<'_>, body: &[u8]) -> Result<Verified, Rejection> {
+        let rest = body.get(self.taken..).ok_or_else(|| malformed("the body is shorter than its pieces"))?;
+        self.update(rest);
         if let Some((scheme, keys)) = self.undecided {
             (self.index, self.alternative) = choose(scheme, head, body)?;
             self.keys = keys.of_form(self.index);

@@ -1,7 +1,8 @@
 //! HTTP/2 from the sender: the same rules, over cleartext with prior knowledge (`h2c: true`).
 
+use bytes::Bytes;
 use h2::Reason;
-use http::{Request, Version};
+use http::{HeaderMap, Request, Version};
 
 use crate::support::Gate;
 use crate::support::arena::Arena;
@@ -49,6 +50,64 @@ fn bodies_arrive_byte_for_byte_with_an_exact_length() {
     });
     let gateway = &arena.gateway;
     assert_eq!(gateway.send(&plain("/raw", "{}")).status, 200, "HTTP/1.1 is spoken at the same address");
+}
+
+/// How a stream ends after its data.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Data,
+    EmptyFrame,
+    Trailers,
+}
+
+#[test]
+fn however_a_stream_ends_its_whole_body_is_verified() {
+    let arena = arena();
+    run(async {
+        let mut client = Client::cleartext(arena.gateway.address).await;
+        for end in [End::Data, End::EmptyFrame, End::Trailers] {
+            for (signed, sent, told) in [
+                (r#"{"a":1}"#, r#"{"a":1}"#, true),
+                (r#"{"a":1}"#, r#"{"a":1}"#, false),
+                // The signature of an empty body is the easiest to come by.
+                ("", r#"{"never":"signed"}"#, true),
+                ("", r#"{"never":"signed"}"#, false),
+            ] {
+                let mut delivery = plain("/raw", signed);
+                if told {
+                    delivery = delivery.header("content-length", sent.len().to_string());
+                }
+                let (answer, mut stream) = client.begin(converted(&delivery), false).await;
+                let body = Bytes::from_static(sent.as_bytes());
+                stream.send_data(body, matches!(end, End::Data)).unwrap();
+                match end {
+                    End::Data => {}
+                    End::EmptyFrame => stream.send_data(Bytes::new(), true).unwrap(),
+                    End::Trailers => stream.send_trailers(HeaderMap::new()).unwrap(),
+                }
+                let status = read(answer).await.unwrap().status;
+                assert_eq!(status, if signed == sent { 200 } else { 401 }, "{end:?} {sent} {told}");
+                if status == 200 {
+                    assert_eq!(arena.upstream.last().text(), sent);
+                }
+            }
+        }
+    });
+    assert_eq!(arena.upstream.requests().len(), 6);
+}
+
+#[test]
+fn a_head_has_at_most_as_many_lines_as_over_http_1() {
+    let arena = arena();
+    run(async {
+        let mut client = Client::cleartext(arena.gateway.address).await;
+        for (lines, status) in [(200, 200), (300, 400)] {
+            let delivery =
+                (0..lines).fold(plain("/raw", "{}"), |delivery, at| delivery.header(&format!("x-{at}"), "1"));
+            assert_eq!(exchange(&mut client, &delivery).await.status, status, "{lines}");
+            assert_eq!(arena.gateway.send(&delivery).status, status, "{lines} over HTTP/1");
+        }
+    });
 }
 
 #[test]

@@ -69,6 +69,11 @@ impl Fields {
         self.raw.len()
     }
 
+    /// How many lines there are.
+    pub(in crate::gateway) fn count(&self) -> usize {
+        self.lines.len()
+    }
+
     /// Names and values.
     pub(in crate::gateway) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.lines.iter().map(|line| (self.part(&line.name), self.part(&line.value)))

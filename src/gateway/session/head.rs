@@ -9,8 +9,8 @@ use pingora::http::RequestHeader;
 use super::fields::Fields;
 use crate::gateway::framing::{self, Framing, Problem};
 
-/// The most header lines of a request.
-const MAX_FIELDS: usize = 256;
+/// The most header lines of a request. Over HTTP/2 they are counted by [`framing::check_semantics`].
+pub(in crate::gateway) const MAX_FIELDS: usize = 256;
 
 /// The head of a request.
 #[derive(Clone, Debug)]

@@ -22,7 +22,7 @@ use crate::config::Limits;
 
 pub(super) use answer::{Length, Lines, WRITE_TIMEOUT};
 pub(super) use fields::{Fields, Places, put_line};
-pub(super) use head::Head;
+pub(super) use head::{Head, MAX_FIELDS};
 pub(super) use http1::Http1;
 pub(super) use http2::Http2;
 
