@@ -5,6 +5,7 @@
 //! nobody. A commit goes to one thread that writes; all commits that come while it waits for the disk share the next
 //! `fsync`. Nothing is ever read from the file but at the start, so a claim costs what it costs in memory.
 
+mod desk;
 mod file;
 mod writer;
 

@@ -4,14 +4,15 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use super::desk::Desk;
 use super::file::{Event, EventFile};
 use crate::clock;
 use crate::dedupe::health::Health;
@@ -19,8 +20,6 @@ use crate::dedupe::memory::{Gone, MemoryStore};
 use crate::dedupe::{Committed, EventKey, StoreError, Token};
 use crate::time::UnixTime;
 
-/// Commits that may wait for the disk; more are refused at once.
-const WAITING: usize = 16 * 1024;
 /// Commits and bytes of answers written at once.
 const AT_ONCE: usize = 1024;
 const BYTES_AT_ONCE: usize = 8 << 20;
@@ -47,6 +46,8 @@ pub(super) struct Commit {
     until: UnixTime,
     packed: Option<Box<[u8]>>,
     done: oneshot::Sender<Result<Committed, StoreError>>,
+    /// Where its answer is waited for, if it is a runtime's task that waits.
+    runtime: Option<Handle>,
 }
 
 impl Commit {
@@ -57,7 +58,7 @@ impl Commit {
         packed: Option<Box<[u8]>>,
     ) -> (Self, oneshot::Receiver<Result<Committed, StoreError>>) {
         let (done, waits) = oneshot::channel();
-        (Self { key, token, until, packed, done }, waits)
+        (Self { key, token, until, packed, done, runtime: Handle::try_current().ok() }, waits)
     }
 }
 
@@ -71,17 +72,12 @@ enum Job {
     AtRest(Box<dyn FnOnce() + Send>),
 }
 
-/// The thread's desk.
+/// The thread, and what is given to it.
 pub(super) struct Writer {
-    jobs: Sender<Job>,
-    desk: Arc<Desk>,
+    desk: Arc<Desk<Job>>,
+    gone: Arc<Mutex<Vec<Gone>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     lock: File,
-}
-
-struct Desk {
-    waiting: AtomicUsize,
-    gone: Mutex<Vec<Gone>>,
 }
 
 impl Writer {
@@ -92,20 +88,20 @@ impl Writer {
         health: Arc<Health>,
         gone: Vec<Gone>,
     ) -> io::Result<Self> {
-        let (jobs, queue) = channel();
         let lock = file.lock()?;
-        let desk = Arc::new(Desk { waiting: AtomicUsize::new(0), gone: Mutex::new(gone) });
+        let (desk, gone) = (Arc::new(Desk::new()), Arc::new(Mutex::new(gone)));
         let work = Work {
             file,
             index,
             health,
             desk: Arc::clone(&desk),
+            gone: Arc::clone(&gone),
             owed: Owed::default(),
             retry: clock::monotonic(),
             lent: false,
         };
-        let thread = thread::Builder::new().name("sealpost-disk".into()).spawn(move || work.run(&queue))?;
-        Ok(Self { jobs, desk, thread: Mutex::new(Some(thread)), lock })
+        let thread = thread::Builder::new().name("sealpost-disk".into()).spawn(move || work.run())?;
+        Ok(Self { desk, gone, thread: Mutex::new(Some(thread)), lock })
     }
 
     /// The lock on the folder, to be held by another process as well.
@@ -125,25 +121,19 @@ impl Writer {
 
     fn ask(&self, job: fn(Sender<()>) -> Job) {
         let (done, outcome) = channel();
-        let _ = self.jobs.send(job(done));
+        self.desk.order(job(done));
         let _ = outcome.recv();
     }
 
     /// Takes a commit; its outcome comes to whoever waits for it.
     pub(super) fn write(&self, commit: Commit) -> Result<(), StoreError> {
-        if self.desk.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
-            self.desk.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(StoreError::Unavailable(format!("{WAITING} commits wait for the disk already")));
-        }
-        self.jobs
-            .send(Job::Commit(commit))
-            .map_err(|_| StoreError::Unavailable("the disk store is closed".into()))
+        self.desk.commit(Job::Commit(commit))
     }
 
     /// Takes numbers of records that are of no use any more. No more of them than there are records can wait.
     pub(super) fn forget(&self, mut gone: Vec<Gone>) {
         if !gone.is_empty() {
-            self.desk.gone.lock().append(&mut gone);
+            self.gone.lock().append(&mut gone);
         }
     }
 
@@ -151,13 +141,13 @@ impl Writer {
     #[cfg(test)]
     pub(super) fn at_rest<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         let (done, outcome) = channel();
-        let _ = self.jobs.send(Job::AtRest(Box::new(move || drop(done.send(work())))));
+        self.desk.order(Job::AtRest(Box::new(move || drop(done.send(work())))));
         outcome.recv().unwrap()
     }
 
     /// Ends the thread after what was given to it so far.
     pub(super) fn close(&self) {
-        let _ = self.jobs.send(Job::Close);
+        self.desk.order(Job::Close);
         if let Some(thread) = self.thread.lock().take() {
             let _ = thread.join();
         }
@@ -174,7 +164,8 @@ struct Work {
     file: EventFile,
     index: Arc<MemoryStore>,
     health: Arc<Health>,
-    desk: Arc<Desk>,
+    desk: Arc<Desk<Job>>,
+    gone: Arc<Mutex<Vec<Gone>>>,
     owed: Owed,
     /// When a file that failed may be tried again.
     retry: Instant,
@@ -182,47 +173,69 @@ struct Work {
     lent: bool,
 }
 
+impl Drop for Work {
+    /// However the thread ends.
+    fn drop(&mut self) {
+        self.desk.close();
+    }
+}
+
+/// What was taken from the desk for one turn.
+#[derive(Default)]
+struct Taken {
+    commits: Vec<Commit>,
+    bytes: usize,
+    /// Whether the file is lent or taken back after it.
+    lending: Option<(bool, Sender<()>)>,
+    close: bool,
+    #[cfg(test)]
+    at_rest: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+impl Taken {
+    /// Whether there is room for another one.
+    fn add(&mut self, job: Job) -> bool {
+        match job {
+            Job::Commit(commit) => {
+                self.bytes += commit.packed.as_ref().map_or(0, |packed| packed.len());
+                self.commits.push(commit);
+            }
+            Job::Lend(done) => self.lending = Some((true, done)),
+            Job::TakeBack(done) => self.lending = Some((false, done)),
+            Job::Close => self.close = true,
+            #[cfg(test)]
+            Job::AtRest(work) => self.at_rest.push(work),
+        }
+        self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
+        self.commits.len() < AT_ONCE && self.bytes < BYTES_AT_ONCE
+    }
+}
+
 impl Work {
-    fn run(mut self, queue: &Receiver<Job>) {
+    fn run(mut self) {
         let mut swept = clock::monotonic();
         let mut open = true;
-        let (mut company, mut linger) = (0, Duration::ZERO);
+        let (mut company, mut linger) = (0_usize, Duration::ZERO);
         while open {
-            let mut commits = Vec::new();
-            #[cfg(test)]
-            let mut at_rest = Vec::new();
-            let mut lending = None;
-            let mut bytes = 0;
-            let mut job = match queue.recv_timeout(if self.file.is_closed() { RETRY } else { SWEEP }) {
-                Ok(job) => Some(job),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
+            let patience = if self.file.is_closed() { RETRY } else { SWEEP };
+            self.desk.wait(1, clock::monotonic() + patience);
             let began = clock::monotonic();
-            while let Some(next) = job {
-                match next {
-                    Job::Commit(commit) => {
-                        self.desk.waiting.fetch_sub(1, Ordering::Relaxed);
-                        bytes += commit.packed.as_ref().map_or(0, |packed| packed.len());
-                        commits.push(commit);
-                    }
-                    Job::Lend(done) => lending = Some((true, done)),
-                    Job::TakeBack(done) => lending = Some((false, done)),
-                    Job::Close => open = false,
-                    #[cfg(test)]
-                    Job::AtRest(work) => at_rest.push(work),
-                }
-                let full = commits.len() >= AT_ONCE || bytes >= BYTES_AT_ONCE;
-                job = if full { None } else { queue.try_recv().ok() };
-                if job.is_none() && !full && open && commits.len() < company {
-                    let left = linger.saturating_sub(clock::monotonic().duration_since(began));
-                    job = queue.recv_timeout(left).ok();
-                }
+            let mut taken = Taken::default();
+            self.desk.take(|job| taken.add(job));
+            let missing = company.saturating_sub(taken.commits.len());
+            if !taken.commits.is_empty() && missing > 0 && taken.has_room() && !taken.close {
+                self.desk.wait(missing, began + linger);
+                self.desk.take(|job| taken.add(job));
             }
+            open = !taken.close;
+            let Taken { commits, lending, .. } = taken;
             let now = clock::monotonic();
             if now.duration_since(swept) >= SWEEP {
                 swept = now;
-                self.desk.gone.lock().append(&mut self.index.sweep(SWEPT, clock::steady()));
+                self.gone.lock().append(&mut self.index.sweep(SWEPT, clock::steady()));
             }
             let count = commits.len();
             self.turn(commits, now);
@@ -231,8 +244,8 @@ impl Work {
                 let _ = done.send(());
             }
             #[cfg(test)]
-            for work in at_rest {
-                while !self.desk.gone.lock().is_empty() {
+            for work in taken.at_rest {
+                while !self.gone.lock().is_empty() {
                     self.turn(Vec::new(), now);
                 }
                 work();
@@ -265,16 +278,18 @@ impl Work {
             return;
         }
         let mut held = Vec::with_capacity(commits.len());
-        for Commit { key, token, until, packed, done } in commits {
+        let mut runtime = None;
+        for Commit { key, token, until, packed, done, runtime: its } in commits {
+            runtime = its;
             match self.index.attempt(&key, token) {
                 Some(attempt) => held.push((Event { key, until, attempt, packed }, token, done)),
                 None => drop(done.send(Ok(Committed::TooLate))),
             }
         }
-        let mut gone = std::mem::take(&mut *self.desk.gone.lock());
+        let mut gone = std::mem::take(&mut *self.gone.lock());
         let later = gone.split_off(gone.len().min(GONE_AT_ONCE + held.len()));
         if !later.is_empty() {
-            self.desk.gone.lock().extend(later);
+            self.gone.lock().extend(later);
         }
         let failed = self.file.is_closed();
         // Whoever lost patience with a write that was done after all has to be shown that it works.
@@ -289,15 +304,15 @@ impl Work {
             reopened.and_then(|()| self.file.write(&events, &gone)).map_err(Some)
         };
         match written {
-            Ok(first) => self.written(first, held),
+            Ok(first) => self.written(first, held, runtime),
             Err(error) => {
-                self.desk.gone.lock().append(&mut gone);
+                self.gone.lock().append(&mut gone);
                 self.failed(error, held);
             }
         }
     }
 
-    fn written(&mut self, first: u64, held: Vec<(Event, Token, Done)>) {
+    fn written(&mut self, first: u64, held: Vec<(Event, Token, Done)>, runtime: Option<Handle>) {
         if self.health.recover() {
             tracing::info!(target: "sealpost::dedupe", file = %self.file.path().display(), "the disk store can be written again");
         }
@@ -317,11 +332,17 @@ impl Work {
             answers.push((done, committed));
         }
         if !gone.is_empty() {
-            self.desk.gone.lock().append(&mut gone);
+            self.gone.lock().append(&mut gone);
         }
-        // All at once: whoever is woken finds the others' answers there as well and need not sleep in between.
-        for (done, committed) in answers {
-            let _ = done.send(Ok(committed));
+        let answer = move || {
+            for (done, committed) in answers {
+                let _ = done.send(Ok(committed));
+            }
+        };
+        // By a task of their own runtime, which wakes them where they are; each one woken from here is a call of the system.
+        match runtime {
+            Some(runtime) => drop(runtime.spawn(async move { answer() })),
+            None => answer(),
         }
     }
 
