@@ -307,6 +307,53 @@ fn a_kept_connection_that_ends_after_it_took_the_request_is_not_replayed() {
 }
 
 #[test]
+fn a_kept_http_2_connection_that_ends_after_it_took_the_request_is_not_replayed() {
+    let certificate = Certificate::new("upstream");
+    http2::run(async {
+        for fall in [http2::Fall::Close, http2::Fall::GoAway, http2::Fall::Reset] {
+            let (upstream, gateway) = before_http_2(&certificate).await;
+            assert_eq!(gateway.send(&delivery("evt-1")).status, 200);
+            upstream.next(fall);
+            let answer = gateway.send(&delivery("evt-2"));
+            assert_eq!(answer.status, 502, "{fall:?}: {answer:?}");
+            gateway.reason("upstream_failed");
+            assert_eq!(gateway.send(&delivery("evt-2")).status, 200, "the sender tries again");
+            assert_eq!(attempts(&upstream), [(0, "1".into()), (0, "1".into()), (1, "2".into())], "{fall:?}");
+        }
+    });
+}
+
+#[test]
+fn a_request_that_an_http_2_upstream_refuses_is_sent_once_more_as_the_same_attempt() {
+    let certificate = Certificate::new("upstream");
+    http2::run(async {
+        let (upstream, gateway) = before_http_2(&certificate).await;
+        assert_eq!(gateway.send(&delivery("evt-1")).status, 200);
+        upstream.next(http2::Fall::Refuse);
+        assert_eq!(gateway.send(&delivery("evt-2")).status, 200);
+        assert_eq!(attempts(&upstream), [(0, "1".into()), (0, "1".into()), (1, "1".into())]);
+    });
+}
+
+/// An HTTP/2 upstream behind TLS and a gateway with the route `/r` before it.
+async fn before_http_2(certificate: &Certificate) -> (http2::Upstream, Gateway) {
+    let upstream = http2::Upstream::start(certificate).await;
+    let setup = Setup::new();
+    let trusted = setup.file("ca.pem", &certificate.pem);
+    let gateway = setup
+        .variable("SSL_CERT_FILE", trusted.to_str().unwrap())
+        .route(route("r", "/r", "webhook-signature", &upstream.url, &["timeout: 20s"]))
+        .start();
+    (upstream, gateway)
+}
+
+/// Connection and attempt of each request.
+fn attempts(upstream: &http2::Upstream) -> Vec<(usize, String)> {
+    let of = |request: &http2::Recorded| request.headers["sealpost-attempt"].to_str().unwrap().to_owned();
+    upstream.requests().iter().map(|request| (request.connection, of(request))).collect()
+}
+
+#[test]
 fn a_length_that_is_none_is_not_passed_on_for_a_head() {
     let upstream = Upstream::start();
     let gateway = Setup::new()

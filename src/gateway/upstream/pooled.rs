@@ -115,10 +115,13 @@ impl Pool {
         let whole = session.finish_request_body().await.is_ok() && written.is_ok();
         let status = loop {
             if let Err(error) = session.read_response_header().await {
-                // Over HTTP/2 the upstream says which streams it has not taken.
-                let broke = error.root_cause().downcast_ref::<std::io::Error>();
-                let socket = session.digest().and_then(|digest| digest.socket_digest.as_deref());
-                let untaken = untouched(&error) && (http2 || untaken(whole, broke, socket));
+                let untaken = if http2 {
+                    refused(&error) || (ended(&error) && !whole)
+                } else {
+                    let broke = error.root_cause().downcast_ref::<std::io::Error>();
+                    let socket = session.digest().and_then(|digest| digest.socket_digest.as_deref());
+                    ended(&error) && untaken(whole, broke, socket)
+                };
                 return Err(TlsFailure { untaken, ..failed(&error) });
             }
             match session.response_header() {
@@ -145,11 +148,18 @@ struct TlsFailure {
     untaken: bool,
 }
 
-/// Whether the upstream cannot have acted on the request: the connection had ended, or it said so itself (GOAWAY,
-/// REFUSED_STREAM). A stream it reset for another reason, or an answer that is none, may have come after the deed.
-fn untouched(error: &pingora::Error) -> bool {
-    let broken_answer = matches!(error.etype(), ErrorType::InvalidH2);
-    !broken_answer && matches!(error.retry, RetryType::Decided(true) | RetryType::ReusedOnly)
+/// Whether the upstream says that it has not taken the request: a GOAWAY that leaves its stream out, or REFUSED_STREAM
+/// (RFC 9113 sections 6.8 and 8.7). Pingora decides the same for an answer that is none, and for an upstream that wants
+/// HTTP/1.1: the one may come after the deed, the other would only be said again.
+fn refused(error: &pingora::Error) -> bool {
+    let other = matches!(error.etype(), ErrorType::InvalidH2 | ErrorType::H2Downgrade);
+    !other && matches!(error.retry, RetryType::Decided(true))
+}
+
+/// Whether the connection ended. Over HTTP/2 that says nothing of a request that went out whole: an upstream that fell
+/// over it and one that had closed before are the same error, and the bytes on the socket are those of all streams.
+fn ended(error: &pingora::Error) -> bool {
+    matches!(error.retry, RetryType::ReusedOnly)
 }
 
 /// The innermost cause, which says what happened without Pingora's own wording around it. Of a TLS handshake it says only

@@ -2,13 +2,17 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request, Response, StatusCode};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_rustls::server::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::DEADLINE;
@@ -111,15 +115,36 @@ async fn collect(stream: &mut RecvStream) -> Result<Vec<u8>, h2::Error> {
 /// A request as an HTTP/2 upstream received it.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded {
+    /// The number of the connection it came on, from 0.
+    pub(crate) connection: usize,
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
+/// What an upstream does with a request instead of an answer, once it has read all of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fall {
+    /// It ends the connection without a word of HTTP/2.
+    Close,
+    /// It says GOAWAY, by which it has taken the request, and ends the connection.
+    GoAway,
+    /// It breaks the connection (RST).
+    Reset,
+    /// It says that it has not taken the request (REFUSED_STREAM).
+    Refuse,
+}
+
 /// An upstream that speaks HTTP/2 inside TLS and answers 200 `ok`. It ends with the runtime it was started on.
 pub(crate) struct Upstream {
     pub(crate) url: String,
-    requests: Arc<Mutex<Vec<Recorded>>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    requests: Vec<Recorded>,
+    next: Option<Fall>,
 }
 
 impl Upstream {
@@ -127,43 +152,79 @@ impl Upstream {
     pub(crate) async fn start(certificate: &Certificate) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
-        let requests = Arc::<Mutex<Vec<Recorded>>>::default();
-        let (acceptor, seen) = (TlsAcceptor::from(certificate.server(&["h2"])), requests.clone());
+        let seen = Arc::<Mutex<Seen>>::default();
+        let acceptor = TlsAcceptor::from(certificate.server(&["h2"]));
+        let shared = seen.clone();
         tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, seen) = (acceptor.clone(), seen.clone());
+            for number in 0.. {
+                let Ok((stream, _)) = listener.accept().await else { return };
+                let (acceptor, seen) = (acceptor.clone(), shared.clone());
                 tokio::spawn(async move {
                     if let Ok(stream) = acceptor.accept(stream).await {
-                        let _ = serve(stream, seen).await;
+                        let _ = serve(stream, number, seen).await;
                     }
                 });
             }
         });
-        Self { url, requests }
+        Self { url, seen }
+    }
+
+    /// What becomes of the next request.
+    pub(crate) fn next(&self, fall: Fall) {
+        self.seen.lock().unwrap().next = Some(fall);
     }
 
     /// All requests so far.
     pub(crate) fn requests(&self) -> Vec<Recorded> {
-        self.requests.lock().unwrap().clone()
+        self.seen.lock().unwrap().requests.clone()
     }
 }
 
-async fn serve(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    seen: Arc<Mutex<Vec<Recorded>>>,
-) -> Result<(), h2::Error> {
+async fn serve(stream: TlsStream<TcpStream>, number: usize, seen: Arc<Mutex<Seen>>) -> Result<(), h2::Error> {
+    let socket = SockRef::from(stream.get_ref().0).try_clone().unwrap();
     let mut connection = h2::server::handshake(stream).await?;
-    while let Some(next) = connection.accept().await {
+    let (fell, mut falls) = mpsc::channel(1);
+    loop {
+        let next = tokio::select! {
+            next = connection.accept() => next,
+            Some(fall) = falls.recv() => match fall {
+                Fall::GoAway => {
+                    connection.abrupt_shutdown(h2::Reason::NO_ERROR);
+                    continue;
+                }
+                Fall::Reset => {
+                    socket.set_linger(Some(Duration::ZERO)).unwrap();
+                    return Ok(());
+                }
+                Fall::Close | Fall::Refuse => return Ok(()),
+            },
+        };
+        let Some(next) = next else { return Ok(()) };
         let (request, mut respond) = next?;
-        let seen = seen.clone();
+        let (seen, fell) = (seen.clone(), fell.clone());
         tokio::spawn(async move {
             let (parts, mut stream) = request.into_parts();
             let body = collect(&mut stream).await?;
             let path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
-            seen.lock().unwrap().push(Recorded { path, headers: parts.headers, body });
+            let fall = {
+                let mut seen = seen.lock().unwrap();
+                seen.requests.push(Recorded { connection: number, path, headers: parts.headers, body });
+                seen.next.take()
+            };
+            match fall {
+                Some(Fall::Refuse) => {
+                    respond.send_reset(h2::Reason::REFUSED_STREAM);
+                    return Ok(());
+                }
+                Some(fall) => {
+                    fell.send(fall).await.unwrap();
+                    // Dropped, the stream would be reset before the connection goes.
+                    return std::future::pending().await;
+                }
+                None => {}
+            }
             let answer = Response::builder().status(StatusCode::OK).body(()).unwrap();
             respond.send_response(answer, false)?.send_data(Bytes::from_static(b"ok"), true)
         });
     }
-    Ok(())
 }
