@@ -58,10 +58,12 @@ pub(super) async fn send(pool: &Pool, peer: &Peer, outbound: &Outbound<'_>) -> R
 
 async fn exchange(mut stream: Stream, peer: &Peer, outbound: &Outbound<'_>) -> Result<Answer, Attempt> {
     let mut inbox = BytesMut::new();
-    let written = write(&mut stream, outbound, &mut inbox).await;
+    let mut late = None;
+    let written = write(&mut stream, outbound, &mut inbox, &mut late).await;
     let (status, fields, keep) = match read_head(&mut stream, &mut inbox).await {
         Ok(Head::Final(status, fields, keep)) => (status, fields, keep),
         Ok(Head::None(broke)) => {
+            let broke = late.or(broke);
             let why = match written.as_ref().err().or(broke.as_ref()) {
                 Some(error) => format!("it broke off before answering: {error}"),
                 None => "it closed the connection without an answer".to_owned(),
@@ -85,8 +87,14 @@ async fn exchange(mut stream: Stream, peer: &Peer, outbound: &Outbound<'_>) -> R
 /// A 1xx changes nothing, and after an early 2xx the rest of the body still goes out: an event that the upstream
 /// accepts while it reads is counted as seen, so it has to get all of it.
 ///
-/// A broken write is not final: the upstream may have answered and closed before it read everything.
-async fn write(stream: &mut Stream, outbound: &Outbound<'_>, inbox: &mut BytesMut) -> std::io::Result<bool> {
+/// A broken write is not final: the upstream may have answered and closed before it read everything. What broke the
+/// connection after all was written goes into `broke`.
+async fn write(
+    stream: &mut Stream,
+    outbound: &Outbound<'_>,
+    inbox: &mut BytesMut,
+    broke: &mut Option<std::io::Error>,
+) -> std::io::Result<bool> {
     let body = outbound.body;
     let small = body.len() <= ONE_WRITE;
     let mut head = BytesMut::with_capacity(1024 + if small { body.len() } else { 0 });
@@ -108,7 +116,7 @@ async fn write(stream: &mut Stream, outbound: &Outbound<'_>, inbox: &mut BytesMu
                 let mut piece = [const { MaybeUninit::uninit() }; FIRST_READ];
                 let mut heard = ReadBuf::uninit(&mut piece);
                 match Pin::new(&mut *stream).poll_read(cx, &mut heard) {
-                    // Once all of it was handed over it may have been taken.
+                    // Once all of it was handed over it may have been taken, however the connection ends.
                     Poll::Ready(Ok(())) if heard.filled().is_empty() => {
                         return Poll::Ready(Ok(rest.is_empty()));
                     }
@@ -122,6 +130,11 @@ async fn write(stream: &mut Stream, outbound: &Outbound<'_>, inbox: &mut BytesMu
                             }
                         }
                         continue;
+                    }
+                    Poll::Ready(Err(error)) if rest.is_empty() => {
+                        // It is told only once: whoever reads next finds an end in order.
+                        *broke = Some(error);
+                        return Poll::Ready(Ok(true));
                     }
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                     Poll::Pending => {}
