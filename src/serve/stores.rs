@@ -1,5 +1,7 @@
 //! Opens the store that the configuration names, with what the process before remembered if there is one.
 
+use std::path::{Path, PathBuf};
+
 use super::handover::{Inherited, StoreName};
 use super::{RunError, RunOptions};
 use crate::clock;
@@ -17,9 +19,18 @@ pub(super) fn name(config: &Config, options: &RunOptions) -> StoreName {
         StoreKind::Redis => "redis",
     };
     let folder = dedupe.path.as_ref().filter(|_| dedupe.store == StoreKind::Disk);
-    let folder = folder.map(|path| options.config.folder().join(path));
-    let folder = folder.map(|folder| std::fs::canonicalize(&folder).unwrap_or(folder));
+    let folder = folder.map(|path| place(&options.config.folder().join(path)));
     StoreName { kind: kind.into(), folder }
+}
+
+/// The folder by the one name it has, before and after it is made: absolute, and without links as far as it exists.
+fn place(folder: &Path) -> PathBuf {
+    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.into());
+    let known = absolute.ancestors().find_map(|there| {
+        let rest = absolute.strip_prefix(there).ok()?;
+        Some(std::fs::canonicalize(there).ok()?.components().chain(rest.components()).collect())
+    });
+    known.unwrap_or(absolute)
 }
 
 /// Opens what the configuration says, and says what is in the way. From here to [`Inherited::serving`] the older
@@ -57,4 +68,28 @@ pub(super) fn open(
         tracing::info!(target: "sealpost::handover", events, "taken over from the store of the older process");
     }
     Ok(Stores::new(MovingStore::new(main, options.handover.clone()), limits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_name_before_and_after_it_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("real")).unwrap();
+        std::os::unix::fs::symlink("real", folder.path().join("link")).unwrap();
+        let real = std::fs::canonicalize(folder.path().join("real")).unwrap();
+        for written in ["real/store", "link/store", "link/../real/./store"] {
+            assert_eq!(place(&folder.path().join(written)), real.join("store"), "{written}");
+        }
+        std::fs::create_dir(real.join("store")).unwrap();
+        for written in ["real/store", "link/store"] {
+            assert_eq!(place(&folder.path().join(written)), real.join("store"), "{written}");
+        }
+        let here = std::fs::canonicalize(".").unwrap();
+        for written in ["not-there/store", "./not-there/store"] {
+            assert_eq!(place(Path::new(written)), here.join("not-there/store"), "{written}");
+        }
+    }
 }

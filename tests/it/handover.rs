@@ -161,6 +161,19 @@ fn under_load_five_handovers_with_a_disk_store_lose_nothing_and_double_nothing()
     five_in_a_row(DISK);
 }
 
+/// The folder of the store is named beside the file and made by the first process.
+#[test]
+fn a_first_start_by_a_relative_path_is_relieved_with_its_disk_store() {
+    // As in a unit with a working directory: `sealpost run gateway.yaml …`.
+    let relative = "program=$1; shift 3; set -- \"$program\" run gateway.yaml \"$@\"";
+    let mut arena = arena(|setup| setup.top(DISK).shell(relative));
+    assert_eq!(arena.gateway.send(&plain("/hook", event("evt-1"))).status, 200);
+    for _ in 0..2 {
+        assert_eq!(hand_over(&mut arena).ended().code(), Some(0));
+        assert!(is_duplicate(&arena.gateway.send(&plain("/hook", event("evt-1")))));
+    }
+}
+
 #[test]
 fn an_event_in_flight_at_the_older_process_is_in_flight_at_the_newer() {
     // One thread has nobody to hand its work to while the store changes hands.
