@@ -23,8 +23,16 @@ pub(super) use self::door::Door;
 pub(super) use self::older::{House, serve};
 use crate::dedupe::{Ask, blocking};
 
-/// The form of what the two processes say. Processes of different forms do not hand over.
-const FORM: u32 = 1;
+/// The form of what the two processes say, the questions about the store and the events' bytes included: raised whenever
+/// one of them changes. Processes of different forms do not hand over.
+const FORM: u32 = 2;
+
+/// How a process of form 1 ended its refusal, which says nothing of what to do.
+const FORM_1: &str = "hands over in another form";
+
+/// What to do about another form.
+const WITHOUT: &str =
+    "end that one by SIGTERM, by which it finishes what it has in flight, and start this one then";
 
 /// How long the older process waits for the newer one to prepare itself. Meanwhile it serves.
 const PREPARE: Duration = Duration::from_secs(60);
@@ -115,7 +123,10 @@ impl Inherited {
         wire::say(&mut stream, &Ask::Handover { form: FORM }).map_err(failed)?;
         let (pid, version, addresses, store, lock) = match wire::hear(&mut stream).map_err(failed)? {
             Offer::Sockets { pid, version, addresses, store, lock } => (pid, version, addresses, store, lock),
-            Offer::No(why) => return Err(format!("the process at {shown} does not hand over: {why}")),
+            Offer::No(why) => {
+                let to_do = if why.ends_with(FORM_1) { format!("; {WITHOUT}") } else { String::new() };
+                return Err(format!("the process at {shown} does not hand over: {why}{to_do}"));
+            }
         };
         let mut sockets = Vec::with_capacity(addresses.len());
         for address in addresses {

@@ -312,7 +312,7 @@ fn a_newer_process_that_dies_at_any_word_leaves_the_older_one_serving() {
         for words in 0..=3 {
             let mut newer = UnixStream::connect(socket(&arena.gateway)).unwrap();
             if words > 0 {
-                say(&mut newer, "{\"Handover\":{\"form\":1}}");
+                say(&mut newer, "{\"Handover\":{\"form\":2}}");
                 assert!(hear(&mut newer).contains("\"Sockets\""));
             }
             let mut held = None;
@@ -346,11 +346,50 @@ fn a_newer_process_that_dies_at_any_word_leaves_the_older_one_serving() {
     }
 }
 
+/// A roll-back: the version before asks. It would read neither the events nor the answers of this one's store.
+#[test]
+fn a_process_of_another_form_is_refused_and_told_what_to_do() {
+    for top in [MEMORY, DISK] {
+        let mut arena = arena(|setup| setup.top(top));
+        assert_eq!(arena.gateway.send(&plain("/hook", event("evt-1"))).status, 200);
+        for form in [1, 3] {
+            let mut other = UnixStream::connect(socket(&arena.gateway)).unwrap();
+            say(&mut other, &format!("{{\"Handover\":{{\"form\":{form}}}}}"));
+            let told = hear(&mut other);
+            assert!(told.starts_with("{\"No\":"), "{told}");
+            assert!(told.contains(&format!("in form 2 and not {form}; end that one by SIGTERM")), "{told}");
+            let line = arena.gateway.log.wait("the other form", |line| line["form"] == form);
+            assert_eq!(line["level"], "warn", "{line}");
+            serves_on(&arena, &format!("{top}, form {form}"));
+        }
+        assert_eq!(hand_over(&mut arena).ended().code(), Some(0));
+        serves_on(&arena, "a handover in the right form");
+    }
+}
+
+/// An upgrade of the version before, which answers only that its form is another one.
+#[test]
+fn a_process_that_finds_one_of_form_1_does_not_start_and_says_what_to_do() {
+    let setup =
+        Setup::new().argument("--handover").argument("handover.sock").route(routes("http://127.0.0.1:1"));
+    let older = UnixListener::bind(setup.folder().join("handover.sock")).unwrap();
+    let answering = thread::spawn(move || {
+        let (mut stream, _) = older.accept().unwrap();
+        let asked = hear(&mut stream);
+        say(&mut stream, "{\"No\":\"its version 0.1.0 hands over in another form\"}");
+        asked
+    });
+    let (status, text) = setup.refused();
+    assert_eq!(status.code(), Some(1), "{text}");
+    assert!(text.contains("its version 0.1.0 hands over in another form; end that one by SIGTERM"), "{text}");
+    assert_eq!(answering.join().unwrap(), "{\"Handover\":{\"form\":2}}");
+}
+
 #[test]
 fn a_newer_process_that_stalls_is_given_up_within_a_senders_patience() {
     let arena = arena(|setup| setup);
     let mut newer = UnixStream::connect(socket(&arena.gateway)).unwrap();
-    say(&mut newer, "{\"Handover\":{\"form\":1}}");
+    say(&mut newer, "{\"Handover\":{\"form\":2}}");
     hear(&mut newer);
     newer.read_exact(&mut [0; 2]).unwrap();
     say(&mut newer, "\"Store\"");

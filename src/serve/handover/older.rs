@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::door::Door;
 use super::word::last_word;
-use super::{FORM, Held, MOVE, Next, Offer, PREPARE, StoreName, WORD, wire};
+use super::{FORM, Held, MOVE, Next, Offer, PREPARE, StoreName, WITHOUT, WORD, wire};
 use crate::clock;
 use crate::dedupe::{Ask, Backend, read_frame, write_frame};
 use crate::gateway::Gateway;
@@ -124,7 +124,13 @@ impl House {
                 .await;
         };
         if form != FORM {
-            let why = format!("its version {} hands over in another form", env!("CARGO_PKG_VERSION"));
+            tracing::warn!(
+                target: "sealpost::handover",
+                pid, form,
+                "a process of another version asks for the sockets in another form than {FORM}: this one serves on"
+            );
+            let version = env!("CARGO_PKG_VERSION");
+            let why = format!("its version {version} hands over in form {FORM} and not {form}; {WITHOUT}");
             return write_frame(&mut stream, &Offer::No(why)).await;
         }
         tracing::info!(target: "sealpost::handover", pid, "a newer process asks for the sockets");
