@@ -5,7 +5,6 @@ use std::io::{self, Read};
 use super::shard::Shard;
 use super::slab::{List, NIL, State};
 use super::{Accepted, Gone, MemoryStore};
-use crate::clock;
 use crate::dedupe::{Answer, EventKey};
 use crate::time::UnixTime;
 
@@ -34,7 +33,9 @@ pub(in crate::dedupe) enum Which {
 pub(super) struct Entry {
     pub(super) key: EventKey,
     pub(super) state: State,
-    pub(super) until: i64,
+    /// How long from now on, in milliseconds: each process has a steady clock of its own, which began by the time of day
+    /// as it was set then.
+    pub(super) left: i64,
     /// Of a claim in flight.
     pub(super) token: u64,
     pub(super) attempt: u32,
@@ -52,7 +53,7 @@ impl Entry {
             [_] => return Err(io::Error::new(io::ErrorKind::InvalidData, "an entry of an unknown kind")),
         };
         let key = EventKey(bytes(source)?);
-        let until = i64::from_be_bytes(bytes(source)?);
+        let left = i64::from_be_bytes(bytes(source)?);
         let token = u64::from_be_bytes(bytes(source)?);
         let attempt = u32::from_be_bytes(bytes(source)?);
         let answer = match u32::from_be_bytes(bytes(source)?) {
@@ -67,7 +68,7 @@ impl Entry {
                 Some(answer)
             }
         };
-        Ok(Some(Self { key, state, until, token, attempt, answer }))
+        Ok(Some(Self { key, state, left, token, attempt, answer }))
     }
 }
 
@@ -84,9 +85,9 @@ impl MemoryStore {
     }
 
     /// Appends the entries of one part, oldest first. Nothing may change the store from the first part to the last.
-    pub(in crate::dedupe) fn pass_on(&self, part: usize, which: Which, out: &mut Vec<u8>) {
+    pub(in crate::dedupe) fn pass_on(&self, part: usize, which: Which, now: UnixTime, out: &mut Vec<u8>) {
         if let Some(shard) = self.shards.get(part) {
-            shard.0.lock().pass_on(which, out);
+            shard.0.lock().pass_on(which, now, out);
         }
     }
 
@@ -120,15 +121,15 @@ pub(in crate::dedupe) fn end(out: &mut Vec<u8>) {
 }
 
 impl Shard {
-    fn pass_on(&self, which: Which, out: &mut Vec<u8>) {
+    fn pass_on(&self, which: Which, now: UnixTime, out: &mut Vec<u8>) {
         for (kind, list) in
             [(RELEASED, &self.released), (ACCEPTED, &self.accepted), (IN_FLIGHT, &self.in_flight)]
         {
-            self.pass_list_on(kind, list, which, out);
+            self.pass_list_on(kind, list, which, now, out);
         }
     }
 
-    fn pass_list_on(&self, kind: u8, list: &List, which: Which, out: &mut Vec<u8>) {
+    fn pass_list_on(&self, kind: u8, list: &List, which: Which, now: UnixTime, out: &mut Vec<u8>) {
         let mut index = list.head();
         while index != NIL {
             let slot = &self.slab[index];
@@ -138,9 +139,8 @@ impl Shard {
             }
             out.push(kind);
             out.extend_from_slice(&slot.key.0);
-            // The other process counts from the time of day as it is set now.
-            let until = clock::time_of_day(UnixTime::from_millis(slot.until)).millis();
-            out.extend_from_slice(&until.to_be_bytes());
+            let left = slot.until.saturating_sub(now.millis());
+            out.extend_from_slice(&left.to_be_bytes());
             out.extend_from_slice(&slot.token.to_be_bytes());
             out.extend_from_slice(&slot.attempt.to_be_bytes());
             let answer = slot.answer.as_deref();
@@ -151,7 +151,8 @@ impl Shard {
     }
 
     fn take_in(&mut self, hash: u64, entry: Entry, now: UnixTime) -> Result<(), super::StoreError> {
-        let Entry { key, state, until, token, attempt, answer } = entry;
+        let Entry { key, state, left, token, attempt, answer } = entry;
+        let until = now.millis().saturating_add(left);
         if state == State::Accepted {
             let until = UnixTime::from_millis(until);
             // Nobody waits yet.

@@ -129,9 +129,10 @@ impl MovingStore {
         }
     }
 
-    /// What the other process has to be told while operations are held, part by part; `None` after the last part.
+    /// What the other process has to be told while operations are held, part by part; `None` after the last part. It says
+    /// how long each entry has left.
     #[must_use]
-    pub fn part(&self, number: usize) -> Option<Vec<u8>> {
+    pub fn part(&self, number: usize, now: UnixTime) -> Option<Vec<u8>> {
         let (memory, which) = match &self.own {
             Backend::Memory(store) => (store, Which::All),
             // What was written the other process reads itself.
@@ -140,7 +141,7 @@ impl MovingStore {
         };
         let mut bytes = Vec::new();
         match number.cmp(&memory.parts()) {
-            std::cmp::Ordering::Less => memory.pass_on(number, which, &mut bytes),
+            std::cmp::Ordering::Less => memory.pass_on(number, which, now, &mut bytes),
             std::cmp::Ordering::Equal => end(&mut bytes),
             std::cmp::Ordering::Greater => return None,
         }

@@ -69,7 +69,11 @@ async fn claimed(store: &MovingStore, name: &str) -> Lease {
 
 /// Everything that is passed on.
 fn parts(store: &MovingStore) -> Vec<u8> {
-    (0..).map_while(|number| store.part(number)).flatten().collect()
+    parts_at(store, START)
+}
+
+fn parts_at(store: &MovingStore, now: UnixTime) -> Vec<u8> {
+    (0..).map_while(|number| store.part(number, now)).flatten().collect()
 }
 
 /// One event accepted, one given back, one in flight; the token of the last one.
@@ -101,6 +105,31 @@ async fn everything_in_memory_goes_over() {
     expect_filled(&newer, token).await;
     for length in 0..bytes.len() {
         assert!(memory().take_in(&mut &bytes[..length], START).is_err(), "it broke off after {length} bytes");
+    }
+}
+
+/// The machine's clock was set between the two starts, by more than anything is remembered.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_over_has_as_long_left_as_it_had() {
+    let second = Duration::from_secs(1);
+    for theirs in [START.saturating_add(TTL * 300), UnixTime::from_millis(0)] {
+        let older = MovingStore::new(memory(), Some("nowhere".into()));
+        let _in_flight = fill(&older).await;
+        older.hold().await.unwrap();
+        let newer = MovingStore::new(memory(), None);
+        let bytes = parts_at(&older, START.saturating_add(LEASE / 2));
+        assert_eq!(newer.own().take_in(&mut &*bytes, theirs).unwrap(), 3);
+        let lease_ends = theirs.saturating_add(LEASE / 2);
+        let just_before = UnixTime::from_millis(lease_ends.millis() - 1000);
+        assert_eq!(newer.claim(&key("in flight"), just_before, LEASE).await, Ok(Claim::InFlight));
+        let again = newer.claim(&key("in flight"), lease_ends.saturating_add(second), LEASE).await;
+        assert!(matches!(again, Ok(Claim::New(_))), "{again:?}");
+        let memory_ends = theirs.saturating_add(TTL - LEASE / 2);
+        let just_before = UnixTime::from_millis(memory_ends.millis() - 1000);
+        let seen = newer.claim(&key("accepted"), just_before, LEASE).await;
+        assert!(matches!(seen, Ok(Claim::Seen { .. })), "{seen:?}");
+        let again = newer.claim(&key("accepted"), memory_ends.saturating_add(second), LEASE).await;
+        assert!(matches!(again, Ok(Claim::New(_))), "{again:?}");
     }
 }
 

@@ -197,7 +197,7 @@ impl House {
             store.hold().await.map_err(io::Error::other)?;
             write_frame(stream, &Held).await?;
             let mut number = 0;
-            while let Some(part) = store.part(number) {
+            while let Some(part) = store.part(number, clock::steady()) {
                 stream.write_all(&part).await?;
                 number += 1;
             }
