@@ -20,7 +20,9 @@ use super::tracing::Tracing;
 use crate::admit::{Reason, WasVerified};
 use crate::clock;
 use crate::dedupe::StoreError;
-use crate::journal::{self, Again, DedupeVerdict, Entry, Found, Kept, KeptPlace, Origin, Outcome, Timeline};
+use crate::journal::{
+    self, Again, DedupeVerdict, Entry, Found, Kept, KeptPlace, Origin, Outcome, Released, Timeline,
+};
 use crate::metrics::Operation;
 use crate::routes::{KeptBodies, Route};
 use crate::time::UnixTime;
@@ -340,6 +342,7 @@ impl Record {
             body_hash: self.body_hash,
             timeline: self.timeline,
             origin: self.origin,
+            released: Released::default(),
             kept,
         }
     }

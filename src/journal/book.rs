@@ -88,15 +88,23 @@ impl Book {
     }
 
     /// Takes an entry down, under its own number, which is larger than all before, held since then by the steady clock. What had to
-    /// go is added to `gone`.
-    pub(super) fn append(&mut self, entry: Arc<Entry>, since: UnixTime, gone: &mut Vec<u64>) {
+    /// go is added to `gone`. The delivery that is released by it, if there is one, is given back: its row has to say so.
+    pub(super) fn append(
+        &mut self,
+        entry: Arc<Entry>,
+        since: UnixTime,
+        gone: &mut Vec<u64>,
+    ) -> Option<Arc<Entry>> {
         let size = size_of_entry(&entry);
         let number = entry.number;
         self.last = self.last.max(number);
+        let mut marked = None;
         if let Some(origin) = &entry.origin
-            && self.entries.contains_key(&origin.number)
+            && let Some(held) = self.entries.get(&origin.number)
         {
-            self.marks.add(origin.number, origin.how, &entry);
+            let mark = Mark::of(origin.how, &entry);
+            marked = (mark.is_release() && held.entry.released.set()).then(|| Arc::clone(&held.entry));
+            self.marks.add(origin.number, mark);
         }
         if let Some(key) = accepted(&entry) {
             let count = self.accepted.entry(key).or_default();
@@ -118,6 +126,7 @@ impl Book {
         self.ages.insert((since, number));
         self.entries.insert(number, Held { entry, since });
         self.make_room(gone);
+        marked
     }
 
     /// Forgets what is too old. `now` is of the steady clock.
@@ -268,6 +277,12 @@ impl Book {
     /// Whether an entry says that the event with this key was accepted.
     pub(super) fn was_accepted(&self, key: &EventKey) -> bool {
         self.accepted.contains_key(key)
+    }
+
+    /// Takes over what another book knows of entries that are here: what made those marks may have gone from there.
+    pub(super) fn take_marks(&mut self, other: &mut Self) {
+        let Self { entries, marks, .. } = self;
+        marks.take(&mut other.marks, |number| entries.contains_key(&number));
     }
 
     /// What was made of an entry later.

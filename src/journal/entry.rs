@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::Method;
 
@@ -60,6 +61,35 @@ pub struct Timeline {
     pub upstream: u32,
 }
 
+/// Whether a release of a delivery got through, or found that its event had been. It stands with the delivery itself, in memory and in
+/// its row: the release's own entry is one of those that verified and may have to go long before.
+#[derive(Debug, Default)]
+pub struct Released(AtomicBool);
+
+impl Released {
+    /// As it stands in a row.
+    pub(super) fn recorded(released: bool) -> Self {
+        Self(AtomicBool::new(released))
+    }
+
+    /// Whether that is so.
+    #[must_use]
+    pub fn is(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// It is so from now on; whether it was not before.
+    pub(super) fn set(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
+impl Clone for Released {
+    fn clone(&self) -> Self {
+        Self::recorded(self.is())
+    }
+}
+
 /// One decision.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -115,6 +145,8 @@ pub struct Entry {
     pub timeline: Timeline,
     /// The delivery it was made from, where no sender sent it.
     pub origin: Option<Box<Origin>>,
+    /// Whether it was released.
+    pub released: Released,
     /// The request itself, where the route keeps it.
     pub kept: KeptPlace,
 }

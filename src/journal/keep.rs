@@ -120,10 +120,10 @@ impl Inner {
     /// A file is open, which an older process may have had until it was relieved. What is in it comes before what is here, and
     /// what is here is written behind it.
     fn go_on_in(&self, disk: Disk, older: Vec<Arc<Entry>>, now: UnixTime, folder: &Path) {
-        let (mut both, mut gone) = (Book::new(self.bounds, 0), Vec::new());
+        let (mut both, mut gone, mut marked) = (Book::new(self.bounds, 0), Vec::new(), Vec::new());
         let steady = clock::steady();
         for entry in &older {
-            both.append(Arc::clone(entry), entry.since(now, steady), &mut gone);
+            marked.extend(both.append(Arc::clone(entry), entry.since(now, steady), &mut gone));
         }
         let _taking = self.taking.lock();
         let mut stats = self.stats.lock();
@@ -134,8 +134,10 @@ impl Inner {
             disk.write(entry);
             both.append(Arc::clone(entry), since, &mut gone);
         }
+        both.take_marks(&mut book);
         both.expire(steady, &mut gone);
         *book = both;
+        marked.iter().for_each(|entry| disk.write(entry));
         disk.forget(&gone);
         tracing::info!(target: "sealpost::journal", folder = %folder.display(), entries = book.len(), "the journal's file is open now");
         if self.disk.set(disk).is_ok() {
@@ -177,7 +179,10 @@ impl Inner {
                 disk.write(&entry);
             }
             self.followers.tell(&entry, &book);
-            book.append(entry, steady, gone);
+            let marked = book.append(entry, steady, gone);
+            if let (Some(disk), Some(marked)) = (self.disk.get(), marked) {
+                disk.write(&marked);
+            }
         }
         drop(book);
         drop(stats);

@@ -26,6 +26,11 @@ pub struct Mark {
 }
 
 impl Mark {
+    /// What an entry that was made so says of the first one.
+    pub(super) fn of(how: Again, made: &Entry) -> Self {
+        Self { how, id: made.id.clone(), at: made.received, reason: made.reason, status: made.status }
+    }
+
     /// Whether the event has got through by it: a release that was accepted, or found that its event had been.
     #[must_use]
     pub fn is_release(&self) -> bool {
@@ -41,20 +46,19 @@ pub(super) struct Marks(HashMap<u64, Vec<Mark>>);
 
 impl Marks {
     /// Adds one. Past the bound the oldest goes, but never what says that the delivery was released: it would be released anew.
-    pub(super) fn add(&mut self, number: u64, how: Again, made: &Entry) {
+    pub(super) fn add(&mut self, number: u64, mark: Mark) {
         let marks = self.0.entry(number).or_default();
         if marks.len() >= MOST {
             let expendable = marks.iter().position(|mark| !mark.is_release());
             // Of several releases one is enough.
             marks.remove(expendable.unwrap_or(1));
         }
-        marks.push(Mark {
-            how,
-            id: made.id.clone(),
-            at: made.received,
-            reason: made.reason,
-            status: made.status,
-        });
+        marks.push(mark);
+    }
+
+    /// Takes over those of another journal, which knows all of each entry's.
+    pub(super) fn take(&mut self, other: &mut Self, holds: impl Fn(u64) -> bool) {
+        self.0.extend(other.0.drain().filter(|(number, _)| holds(*number)));
     }
 
     /// Those of an entry, oldest first.

@@ -37,7 +37,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use self::book::Book;
 pub use self::book::Bounds;
 use self::disk::{Disk, Opened};
-pub use self::entry::{About, Entry, Origin, Timeline, cut, short};
+pub use self::entry::{About, Entry, Origin, Released, Timeline, cut, short};
 pub use self::filter::Filter;
 use self::keep::{Inner, Late};
 pub use self::kept::{Kept, KeptPlace};
@@ -103,12 +103,12 @@ impl Journal {
         let mut book = Book::new(options.bounds, first_number(now));
         let steady = clock::steady();
         let mut stats = Stats::new(steady);
-        let mut gone = Vec::new();
+        let (mut gone, mut marked) = (Vec::new(), Vec::new());
         let opened = options.folder.as_ref().map(|folder| {
             Opened::open(folder, now, |entry| {
                 stats.recall(&entry, now);
                 let since = entry.since(now, steady);
-                book.append(Arc::new(entry), since, &mut gone);
+                marked.extend(book.append(Arc::new(entry), since, &mut gone));
             })
         });
         book.expire(steady, &mut gone);
@@ -122,6 +122,7 @@ impl Journal {
             }
         };
         if let Some(disk) = &disk {
+            marked.iter().for_each(|entry| disk.write(entry));
             disk.forget(&gone);
         }
         let inner = Arc::new(Inner {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{About, Entry, Origin, Timeline};
+use super::entry::{About, Entry, Origin, Released, Timeline};
 use super::kept::{Kept, KeptPlace};
 use super::outcome::{Again, DedupeVerdict};
 use crate::admit::{Reason, WasVerified};
@@ -83,6 +83,9 @@ struct EntryRecord<'e> {
     tl: [u32; 4],
     #[serde(default, skip_serializing_if = "Option::is_none")]
     o: Option<(bool, String, u64)>,
+    /// It was released. Missing in what was written before this was.
+    #[serde(default, skip_serializing_if = "is_false")]
+    rl: bool,
     #[serde(default, skip_serializing_if = "is_nothing")]
     ks: usize,
 }
@@ -95,6 +98,11 @@ fn is_zero(number: &u32) -> bool {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
 fn is_nothing(number: &usize) -> bool {
     *number == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// [`Kept`] but for its head and body, which follow it.
@@ -195,6 +203,7 @@ pub(super) fn entry(entry: &Entry, about: u64) -> Vec<u8> {
             .origin
             .as_ref()
             .map(|origin| (origin.how == Again::Release, origin.id.to_string(), origin.number)),
+        rl: entry.released.is(),
         ks: entry.kept.size(),
     };
     serde_json::to_vec(&record).unwrap_or_default()
@@ -262,6 +271,7 @@ pub(super) fn read_entry(
             let how = if release { Again::Release } else { Again::Redelivery };
             Box::new(Origin { how, id: id.into(), number })
         }),
+        released: Released::recorded(record.rl),
         kept: if kept { KeptPlace::filed(record.ks) } else { KeptPlace::default() },
     })
 }

@@ -28,7 +28,7 @@ impl Found {
     /// Whether a release of it was accepted, or found that its event had been.
     #[must_use]
     pub fn is_released(&self) -> bool {
-        self.marks.iter().any(Mark::is_release)
+        self.entry.released.is() || self.marks.iter().any(Mark::is_release)
     }
 
     /// Why it may not be released.

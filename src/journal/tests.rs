@@ -59,6 +59,7 @@ pub(crate) fn entry(id: &str, about: &Arc<About>, verified: bool, body: Option<&
         body_hash: Some(0xfeed),
         timeline: Timeline { body: 10, verified: 20, claimed: 30, upstream: 1000 },
         origin: None,
+        released: Released::default(),
         kept: body.map_or_else(KeptPlace::default, |body| KeptPlace::here(kept(body))),
     }
 }

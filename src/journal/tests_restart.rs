@@ -89,6 +89,54 @@ fn what_was_written_is_there_again_after_a_restart_with_its_requests_and_marks()
     assert!(read(&export).unwrap_err().contains("export.jsonl:1: this is no line of"));
 }
 
+fn wait_until_durable(journal: &Journal) {
+    let until = clock::monotonic() + Duration::from_secs(60);
+    while !journal.condition().durable {
+        assert!(clock::monotonic() < until, "{:?}", journal.condition());
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// A refused delivery, its release, and so much afterwards that the release's own entry has to go.
+fn release_and_forget_how(journal: &Journal) {
+    let (shop, busy) = (about(Some("shop")), about(Some("busy")));
+    journal.enter(Arc::new(entry("first", &shop, false, Some(b"{}"))));
+    let number = journal.find("first").unwrap().entry.number;
+    let mut release = entry("release", &shop, true, None);
+    release.origin = Some(Box::new(Origin { how: Again::Release, id: "first".into(), number }));
+    journal.enter(Arc::new(release));
+    for number in 0..20 {
+        let about = if number < 10 { &shop } else { &busy };
+        journal.enter(Arc::new(entry(&number.to_string(), about, true, None)));
+    }
+    assert!(journal.find("release").is_none());
+}
+
+#[test]
+fn what_was_released_is_not_released_anew_once_its_release_has_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let bounds = Bounds { entries: 8, ..LARGE };
+    let options = JournalOptions { bounds, folder: Some(folder.path().join("journal")) };
+    let journal = Journal::start(&options, NOW).unwrap();
+    release_and_forget_how(&journal);
+    journal.close();
+    let journal = Journal::start(&options, NOW).unwrap();
+    let found = journal.find("first").unwrap();
+    assert_eq!((found.is_released(), found.why_not_releasable()), (true, Some("it was released already")));
+    assert_eq!(found.summary(&[])["releasable"], false);
+    assert_eq!(journal.kept(&found.entry).unwrap().body, b"{}"[..], "what is kept of it is still there");
+    // Behind an older process the file is opened late.
+    let late = Journal::start(&options, NOW.saturating_add(Duration::from_secs(1))).unwrap();
+    release_and_forget_how(&late);
+    let before = late.find("first").unwrap();
+    journal.close();
+    wait_until_durable(&late);
+    let after = late.find("first").unwrap();
+    assert!(after.is_released());
+    assert_eq!((after.marks.len(), &after.marks), (1, &before.marks));
+    late.close();
+}
+
 #[test]
 fn a_damaged_file_is_set_aside_and_one_in_use_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();

@@ -24,7 +24,8 @@ impl Still {
     fn open(folder: &Path) -> Self {
         let mut book = Book::new(LARGE, 0);
         let opened =
-            Opened::open(folder, NOW, |entry| book.append(Arc::new(entry), NOW, &mut Vec::new())).unwrap();
+            Opened::open(folder, NOW, |entry| drop(book.append(Arc::new(entry), NOW, &mut Vec::new())))
+                .unwrap();
         let book = Arc::new(RwLock::new(book));
         let shared = Arc::new(Shared {
             path: opened.path,
@@ -53,7 +54,7 @@ impl Still {
         let mut book = self.book.write();
         let left: Vec<_> = book.oldest_first(None).filter(|entry| entry.number != number).cloned().collect();
         let mut rest = Book::new(LARGE, book.last());
-        left.into_iter().for_each(|entry| rest.append(entry, NOW, &mut Vec::new()));
+        left.into_iter().for_each(|entry| drop(rest.append(entry, NOW, &mut Vec::new())));
         *book = rest;
     }
 
