@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::entry::Entry;
+use super::entry::{Entry, Origin};
 use super::marks::{Mark, Marks};
 use super::outcome::Outcome;
 use crate::time::UnixTime;
@@ -62,6 +62,8 @@ pub(super) struct Book {
     unproven: u64,
     /// The number of the last entry.
     last: u64,
+    /// The numbers that entries had before they were given others, and those they have.
+    moved: HashMap<u64, u64>,
 }
 
 impl Book {
@@ -78,6 +80,7 @@ impl Book {
             unproven_bytes: 0,
             unproven: 0,
             last,
+            moved: HashMap::new(),
         }
     }
 
@@ -87,7 +90,8 @@ impl Book {
         self.last
     }
 
-    /// Takes an entry down, under its own number, which is larger than all before, held since then by the steady clock. What had to
+    /// Takes an entry down, under its own number, held since then by the steady clock. It is larger than all before, or else the entry
+    /// that has it goes out of the way: without its row, which is the new one's. What had to
     /// go is added to `gone`. The delivery that is released by it, if there is one, is given back: its row has to say so.
     pub(super) fn append(
         &mut self,
@@ -98,13 +102,14 @@ impl Book {
         let size = size_of_entry(&entry);
         let number = entry.number;
         self.last = self.last.max(number);
+        self.remove(number);
         let mut marked = None;
         if let Some(origin) = &entry.origin
-            && let Some(held) = self.entries.get(&origin.number)
+            && let Some(first) = self.origin(origin)
         {
             let mark = Mark::of(origin.how, &entry);
-            marked = (mark.is_release() && held.entry.released.set()).then(|| Arc::clone(&held.entry));
-            self.marks.add(origin.number, mark);
+            marked = (mark.is_release() && first.released.set()).then(|| Arc::clone(&first));
+            self.marks.add(first.number, mark);
         }
         if let Some(key) = accepted(&entry) {
             let count = self.accepted.entry(key).or_default();
@@ -133,8 +138,9 @@ impl Book {
     pub(super) fn expire(&mut self, now: UnixTime, gone: &mut Vec<u64>) {
         let age = i64::try_from(self.bounds.age.as_millis()).unwrap_or(i64::MAX);
         let oldest = UnixTime::from_millis(now.millis().saturating_sub(age));
-        while let Some((since, number)) = self.ages.first().copied() {
+        while let Some((since, number)) = self.ages.pop_first() {
             if since >= oldest {
+                self.ages.insert((since, number));
                 return;
             }
             self.remove(number);
@@ -185,11 +191,12 @@ impl Book {
         let others = groups.iter().filter(|(other, _)| **other != key);
         let second = others.map(|(_, group)| weight(group)).max().unwrap_or(0);
         loop {
-            let Some(number) = self.groups[side].get(&key).and_then(|group| group.numbers.front().copied())
-            else {
-                return true;
-            };
-            self.remove(number);
+            let group = self.groups[side].get(&key);
+            let Some(number) = group.and_then(|group| group.numbers.front().copied()) else { return true };
+            if !self.remove(number) {
+                // It would stand there for ever.
+                self.leave_group(side, &key, number);
+            }
             gone.push(number);
             if !go_on(self) || self.groups[side].get(&key).is_none_or(|group| weight(group) < second) {
                 return true;
@@ -197,8 +204,9 @@ impl Book {
         }
     }
 
-    fn remove(&mut self, number: u64) {
-        let Some(Held { entry, since }) = self.entries.remove(&number) else { return };
+    /// Whether there was one.
+    fn remove(&mut self, number: u64) -> bool {
+        let Some(Held { entry, since }) = self.entries.remove(&number) else { return false };
         self.ages.remove(&(since, number));
         self.marks.remove(number);
         if let Some(key) = accepted(&entry)
@@ -215,9 +223,16 @@ impl Book {
             self.unproven_bytes = self.unproven_bytes.saturating_sub(size);
             self.unproven = self.unproven.saturating_sub(1);
         }
-        let (groups, key) = (&mut self.groups[side(&entry)], route(&entry));
+        if let Some(group) = self.groups[side(&entry)].get_mut(route(&entry)) {
+            group.bytes = group.bytes.saturating_sub(size);
+        }
+        self.leave_group(side(&entry), route(&entry), number);
+        true
+    }
+
+    fn leave_group(&mut self, side: usize, key: &str, number: u64) {
+        let groups = &mut self.groups[side];
         let Some(group) = groups.get_mut(key) else { return };
-        group.bytes = group.bytes.saturating_sub(size);
         match group.numbers.front() {
             Some(first) if *first == number => drop(group.numbers.pop_front()),
             _ => group.numbers.retain(|other| *other != number),
@@ -249,11 +264,6 @@ impl Book {
         self.entries.range((start, Bound::Unbounded)).map(|(_, held)| &held.entry)
     }
 
-    /// All of them, oldest first, with since when they are held.
-    pub(super) fn held(&self) -> impl Iterator<Item = (&Arc<Entry>, UnixTime)> {
-        self.entries.values().map(|held| (&held.entry, held.since))
-    }
-
     /// The oldest entry.
     pub(super) fn first(&self) -> Option<&Arc<Entry>> {
         self.entries.first_key_value().map(|(_, held)| &held.entry)
@@ -279,10 +289,40 @@ impl Book {
         self.accepted.contains_key(key)
     }
 
-    /// Takes over what another book knows of entries that are here: what made those marks may have gone from there.
-    pub(super) fn take_marks(&mut self, other: &mut Self) {
-        let Self { entries, marks, .. } = self;
-        marks.take(&mut other.marks, |number| entries.contains_key(&number));
+    /// The entry that another one was made from, also where it was given another number meanwhile.
+    fn origin(&self, origin: &Origin) -> Option<Arc<Entry>> {
+        let numbers = [Some(origin.number), self.moved.get(&origin.number).copied()];
+        let mut found = numbers.into_iter().flatten().filter_map(|number| self.entries.get(&number));
+        found.find(|held| held.entry.id == origin.id).map(|held| Arc::clone(&held.entry))
+    }
+
+    /// Takes over another book, which was written at the same time without knowing of this one, behind what is here. Numbers
+    /// that this one may have given as well are given anew. What has to go is added to `gone`; what came is given back.
+    pub(super) fn take(&mut self, other: Self, gone: &mut Vec<u64>) -> Vec<Arc<Entry>> {
+        let Self { entries, mut marks, last, .. } = other;
+        let overlap = entries.first_key_value().is_some_and(|(first, _)| *first <= self.last);
+        self.last = self.last.max(last);
+        let mut came = Vec::with_capacity(entries.len());
+        for (number, Held { mut entry, since }) in entries {
+            if overlap {
+                let mut moved = Entry { number: self.next_number(), ..Entry::clone(&entry) };
+                self.moved.insert(number, moved.number);
+                if let Some(origin) = &mut moved.origin
+                    && let Some(now) = self.moved.get(&origin.number)
+                {
+                    origin.number = *now;
+                }
+                entry = Arc::new(moved);
+            }
+            came.push(Arc::clone(&entry));
+            let now = entry.number;
+            self.append(entry, since, gone);
+            // What made them may have gone from there.
+            if self.entries.contains_key(&now) {
+                marks.move_to(number, &mut self.marks, now);
+            }
+        }
+        came
     }
 
     /// What was made of an entry later.

@@ -110,8 +110,9 @@ impl Inner {
             let now = clock::now();
             let mut older = Vec::new();
             let opened = Opened::open(&folder, now, |entry| older.push(Arc::new(entry)));
+            let last = opened.as_ref().map_or(0, Opened::last_unreadable);
             match opened.and_then(|opened| opened.begin(Arc::clone(&self.book))) {
-                Ok(disk) => return self.go_on_in(disk, older, now, &folder),
+                Ok(disk) => return self.go_on_in(disk, older, last, now, &folder),
                 Err(why) => *self.late.lock() = Some(Late { folder, why }),
             }
         }
@@ -119,8 +120,8 @@ impl Inner {
 
     /// A file is open, which an older process may have had until it was relieved. What is in it comes before what is here, and
     /// what is here is written behind it.
-    fn go_on_in(&self, disk: Disk, older: Vec<Arc<Entry>>, now: UnixTime, folder: &Path) {
-        let (mut both, mut gone, mut marked) = (Book::new(self.bounds, 0), Vec::new(), Vec::new());
+    fn go_on_in(&self, disk: Disk, older: Vec<Arc<Entry>>, last: u64, now: UnixTime, folder: &Path) {
+        let (mut both, mut gone, mut marked) = (Book::new(self.bounds, last), Vec::new(), Vec::new());
         let steady = clock::steady();
         for entry in &older {
             marked.extend(both.append(Arc::clone(entry), entry.since(now, steady), &mut gone));
@@ -129,12 +130,8 @@ impl Inner {
         let mut stats = self.stats.lock();
         let mut book = self.book.write();
         older.iter().for_each(|entry| stats.recall(entry, now));
-        both.goes_on_after(book.last());
-        for (entry, since) in book.held() {
-            disk.write(entry);
-            both.append(Arc::clone(entry), since, &mut gone);
-        }
-        both.take_marks(&mut book);
+        let here = std::mem::replace(&mut *book, Book::new(self.bounds, 0));
+        marked.append(&mut both.take(here, &mut gone));
         both.expire(steady, &mut gone);
         *book = both;
         marked.iter().for_each(|entry| disk.write(entry));

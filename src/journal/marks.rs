@@ -56,9 +56,11 @@ impl Marks {
         marks.push(mark);
     }
 
-    /// Takes over those of another journal, which knows all of each entry's.
-    pub(super) fn take(&mut self, other: &mut Self, holds: impl Fn(u64) -> bool) {
-        self.0.extend(other.0.drain().filter(|(number, _)| holds(*number)));
+    /// Those of an entry are all that is known of it, there under this number.
+    pub(super) fn move_to(&mut self, number: u64, there: &mut Self, now: u64) {
+        if let Some(marks) = self.0.remove(&number) {
+            there.0.insert(now, marks);
+        }
     }
 
     /// Those of an entry, oldest first.

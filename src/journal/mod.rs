@@ -111,6 +111,9 @@ impl Journal {
                 marked.extend(book.append(Arc::new(entry), since, &mut gone));
             })
         });
+        if let Some(Ok(opened)) = &opened {
+            book.goes_on_after(opened.last_unreadable());
+        }
         book.expire(steady, &mut gone);
         let book = Arc::new(RwLock::new(book));
         let begun = opened.map(|opened| opened.and_then(|opened| opened.begin(Arc::clone(&book))));

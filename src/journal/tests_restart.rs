@@ -138,6 +138,80 @@ fn what_was_released_is_not_released_anew_once_its_release_has_gone() {
 }
 
 #[test]
+fn two_processes_that_gave_the_same_numbers_lose_nothing_when_one_takes_the_file_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let bounds = Bounds { entries: 40, ..LARGE };
+    let options = JournalOptions { bounds, folder: Some(folder.path().join("journal")) };
+    // They start in the same millisecond, or the clock was set back in between.
+    let older = Journal::start(&options, NOW).unwrap();
+    let journal = Journal::start(&options, NOW).unwrap();
+    let shop = about(Some("shop"));
+    for number in 0..3 {
+        older.enter(Arc::new(entry(&format!("old-{number}"), &shop, false, Some(b"[0]"))));
+        journal.enter(Arc::new(entry(&format!("new-{number}"), &shop, false, Some(b"[1]"))));
+    }
+    let released = |journal: &Journal, id: &str, first: &Found| {
+        let mut release = entry(id, &shop, true, None);
+        let (id, number) = (first.entry.id.clone(), first.entry.number);
+        release.origin = Some(Box::new(Origin { how: Again::Release, id, number }));
+        journal.enter(Arc::new(release));
+    };
+    released(&journal, "early", &journal.find("new-1").unwrap());
+    let under_way = journal.find("new-2").unwrap();
+    assert_eq!(under_way.entry.number, older.find("old-2").unwrap().entry.number);
+    older.close();
+    wait_until_durable(&journal);
+    released(&journal, "late", &under_way);
+    let check = |journal: &Journal| {
+        let all = ids(&journal.list(&Filter::default(), None, 9));
+        assert_eq!(all, ["late", "early", "new-2", "new-1", "new-0", "old-2", "old-1", "old-0"]);
+        for (id, released) in
+            [("old-1", false), ("old-2", false), ("new-0", false), ("new-1", true), ("new-2", true)]
+        {
+            let found = journal.find(id).unwrap();
+            let body = if id.starts_with("old") { &b"[0]"[..] } else { &b"[1]"[..] };
+            assert_eq!(
+                (found.is_released(), &journal.kept(&found.entry).unwrap().body[..]),
+                (released, body),
+                "{id}"
+            );
+        }
+        assert_eq!(&*journal.find("new-1").unwrap().marks[0].id, "early");
+    };
+    check(&journal);
+    journal.close();
+    let journal = Journal::start(&options, NOW).unwrap();
+    check(&journal);
+    // Whoever has to go can.
+    for number in 0..200 {
+        journal.enter(Arc::new(entry(&number.to_string(), &shop, number % 2 == 0, None)));
+    }
+    assert!(journal.held().0 <= 40);
+    journal.close();
+}
+
+#[test]
+fn a_number_that_comes_twice_is_the_later_entrys() {
+    let mut book = Book::new(Bounds { entries: 4, ..LARGE }, 0);
+    let mut gone = Vec::new();
+    let mut take = |book: &mut Book, number: u64, route: &str, since: UnixTime| {
+        let entry = Entry { number, ..entry("x", &about(Some(route)), true, None) };
+        book.append(Arc::new(entry), since, &mut gone);
+    };
+    let later = NOW.saturating_add(Duration::from_secs(60));
+    take(&mut book, 1, "shop", NOW);
+    take(&mut book, 1, "billing", later);
+    assert_eq!((book.len(), book.first().unwrap().about.route.as_deref()), (1, Some("billing")));
+    for number in 2..9 {
+        take(&mut book, number, "shop", later);
+    }
+    assert_eq!(book.len(), 4);
+    let mut gone = Vec::new();
+    book.expire(later.saturating_add(DAY + Duration::from_secs(1)), &mut gone);
+    assert_eq!((book.len(), book.bytes(), gone.len()), (0, 0, 4));
+}
+
+#[test]
 fn a_damaged_file_is_set_aside_and_one_in_use_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal");

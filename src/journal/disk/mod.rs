@@ -149,6 +149,11 @@ impl Opened {
         Ok(Self { path, database, loaded })
     }
 
+    /// The largest number of a row that cannot be read; no other entry may have it.
+    pub(super) fn last_unreadable(&self) -> u64 {
+        self.loaded.unreadable.iter().copied().max().unwrap_or(0)
+    }
+
     /// Begins to write. `book` is what is to stand in the file.
     pub(super) fn begin(self, book: Arc<RwLock<Book>>) -> Result<Disk, String> {
         let shared = Arc::new(Shared {
