@@ -88,9 +88,9 @@ impl Admin {
             Query::read(query, &["route", "reason", "since", "until", "after", "limit"]).map_err(bad)?;
         let mut filter = query.filter(clock::now()).map_err(bad)?;
         let part = query.release_part(RELEASED_AT_ONCE).map_err(bad)?;
-        if part.after.is_some() {
-            // It begins behind that place; a `since` such as `2h` would have moved on over what is not tried yet.
-            filter.since = None;
+        if let Some(rest) = &part.rest {
+            // It begins behind that place and ends where the first call would have; `2h` is something else by now.
+            (filter.since, filter.until) = (None, rest.until);
         }
         if filter.route.as_deref().is_none_or(|route| route == "-") {
             return Err(

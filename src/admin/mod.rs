@@ -22,7 +22,7 @@ pub use self::answer::AdminAnswer;
 pub use self::deliveries::DedupeQuestion;
 use self::guard::Token;
 pub use self::service::AdminApp;
-use crate::journal::{Filter, Found, Journal};
+use crate::journal::{Filter, Found, Journal, cursor, from_cursor};
 use crate::metrics::{Gauges, Metrics};
 use crate::secret::Secret;
 use crate::time::UnixTime;
@@ -116,8 +116,8 @@ pub trait Status: Send + Sync {
 /// Which of the deliveries that a release of many is for one call takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReleasePart {
-    /// Those behind this place only.
-    pub after: Option<ReleasePlace>,
+    /// Those that an earlier call left; without it, all that are there now.
+    pub rest: Option<ReleaseRest>,
     /// How many are tried at most.
     pub limit: usize,
 }
@@ -131,19 +131,37 @@ pub struct ReleasePlace {
     pub id: String,
 }
 
-impl fmt::Display for ReleasePlace {
+/// What a release in parts has not tried yet: what came after its first call is none of it, or it would never end on a route on which
+/// refused deliveries go on coming.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleaseRest {
+    /// Those up to this number.
+    pub last: u64,
+    /// Those received before.
+    pub until: Option<UnixTime>,
+    /// Those behind this place.
+    pub after: ReleasePlace,
+}
+
+impl fmt::Display for ReleaseRest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.received.millis(), self.id)
+        let until = self.until.map(|until| until.millis().to_string()).unwrap_or_default();
+        let ReleasePlace { received, id } = &self.after;
+        write!(f, "{}.{until}.{}.{id}", cursor(self.last), received.millis())
     }
 }
 
-impl FromStr for ReleasePlace {
+impl FromStr for ReleaseRest {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let (received, id) = text.split_once('.').ok_or(())?;
-        let received = UnixTime::from_millis(received.parse().map_err(drop)?);
-        Ok(Self { received, id: id.to_owned() })
+        let time = |text: &str| text.parse().map(UnixTime::from_millis).map_err(drop);
+        let mut parts = text.splitn(4, '.');
+        let mut next = || parts.next().ok_or(());
+        let last = from_cursor(next()?).ok_or(())?;
+        let until = Some(next()?).filter(|until| !until.is_empty()).map(time).transpose()?;
+        let after = ReleasePlace { received: time(next()?)?, id: next()?.to_owned() };
+        Ok(Self { last, until, after })
     }
 }
 

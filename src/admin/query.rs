@@ -68,10 +68,10 @@ impl Query {
 
     /// Which part of a release is asked for.
     pub(super) fn release_part(&self, largest: usize) -> Result<ReleasePart, String> {
-        let after = self.get("after").map(|text| {
+        let rest = self.get("after").map(|text| {
             text.parse().map_err(|()| "`after` is no cursor: take `next` of an answer".to_owned())
         });
-        Ok(ReleasePart { after: after.transpose()?, limit: self.limit(largest, largest)? })
+        Ok(ReleasePart { rest: rest.transpose()?, limit: self.limit(largest, largest)? })
     }
 
     /// How far back numbers go.

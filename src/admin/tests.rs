@@ -231,3 +231,17 @@ fn another_sites_page_cannot_reload() {
     let own = headers(&[("origin", "http://127.0.0.1:9090"), ("sec-fetch-site", "same-origin")]);
     assert_eq!(admin.answer("POST", "/api/reload", &own).status, 200);
 }
+
+#[test]
+fn the_rest_of_a_release_is_read_as_it_is_written() {
+    use super::{ReleasePlace, ReleaseRest};
+    use crate::time::UnixTime;
+    let received = UnixTime::from_millis(1_795_251_600_000);
+    for (until, id) in [(None, "id"), (Some(received), "an.id.with.dots")] {
+        let rest = ReleaseRest { last: 0xff, until, after: ReleasePlace { received, id: id.into() } };
+        assert_eq!(rest.to_string().parse(), Ok(rest));
+    }
+    for text in ["", "1.2.3", "x.1.1.id", "1.x.1.id", "1.1.x.id"] {
+        assert_eq!(text.parse::<ReleaseRest>(), Err(()), "{text}");
+    }
+}

@@ -51,6 +51,14 @@ impl Journal {
             .collect()
     }
 
+    /// The number of the newest entry.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        let Some(inner) = self.0.as_ref() else { return 0 };
+        inner.take_over();
+        inner.book.read().last()
+    }
+
     /// Whether the event with this key was accepted, as far as the entries that are held go back.
     #[must_use]
     pub fn was_accepted(&self, key: &EventKey) -> bool {

@@ -122,8 +122,19 @@ fn the_description_is_true() {
     ask("POST", "/api/deliveries/{id}/release", &format!("/api/deliveries/{forged}/release"), 200);
     ask("POST", "/api/deliveries/{id}/release", &format!("/api/deliveries/{forwarded}/release"), 409);
     ask("POST", "/api/release", "/api/release?route=hook", 200);
-    ask("POST", "/api/release", "/api/release?route=hook&after=1767225600000.x&limit=1", 200);
-    for query in ["", "?route=hook&after=x", "?route=hook&after=x.y", "?route=hook&limit=1001"] {
+    ask(
+        "POST",
+        "/api/release",
+        "/api/release?route=hook&after=1f.1767225600000.1767225600000.x&limit=1",
+        200,
+    );
+    for query in [
+        "",
+        "?route=hook&after=x",
+        "?route=hook&after=x.y",
+        "?route=hook&after=1..y.x",
+        "?route=hook&limit=1001",
+    ] {
         ask("POST", "/api/release", &format!("/api/release{query}"), 400);
     }
     for (query, status) in [("", 200), ("?window=24h", 200), ("?window=9m", 200), ("?window=2d", 400)] {

@@ -565,6 +565,34 @@ fn a_release_in_parts_goes_on_behind_the_last_one_also_within_a_millisecond() {
 }
 
 #[test]
+fn a_release_in_parts_comes_to_an_end_whatever_is_refused_meanwhile() {
+    let upstream = Upstream::start();
+    let gateway = keeping(&upstream, "refused", "");
+    let refuse = |number: usize| {
+        let body = event(&format!("evt-{number}"));
+        let request = Request::new("POST", "/shop")
+            .header("X-Webhook-Signature", hmac_hex("guessed", body.as_bytes()))
+            .body(body);
+        assert_eq!(gateway.send(&request).status, 401);
+    };
+    (0..5).for_each(refuse);
+    count(&gateway, "reason=signature_mismatch", 5);
+    let mut part = post(&gateway, "/api/release?route=shop&until=0s&limit=2");
+    let (mut tried, mut calls) = (2, 1);
+    while let Some(next) = part["next"].as_str() {
+        (0..2).for_each(|number| refuse(100 * calls + number));
+        count(&gateway, "reason=signature_mismatch&q=evt-", 5 + 2 * calls);
+        part = post(&gateway, &format!("/api/release?route=shop&until=0s&limit=2&after={next}"));
+        tried += part["results"].as_array().unwrap().len();
+        calls += 1;
+        assert!(calls < 10, "{tried} tried: {part}");
+    }
+    assert_eq!((tried, calls, &part["left"]), (5, 3, &json!(0)));
+    // Another release takes those, and what was tried and not accepted.
+    assert_eq!(post(&gateway, "/api/release?route=shop&limit=1")["left"], 8);
+}
+
+#[test]
 fn a_verified_delivery_is_delivered_again_past_the_dedupe_store() {
     let upstream = Upstream::start();
     let gateway = keeping(&upstream, "all", "");

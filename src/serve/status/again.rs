@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use crate::admin::{Refused, ReleasePart, ReleasePlace};
+use crate::admin::{Refused, ReleasePart, ReleasePlace, ReleaseRest};
 use crate::admit::Reason;
 use crate::clock;
 use crate::gateway::{Gateway, NotPossible, Tried};
@@ -32,7 +32,8 @@ pub(super) fn redeliver(gateway: &Arc<Gateway>, found: &Found) -> Result<Value, 
 }
 
 /// One after the other. It stops where the upstream or the store cannot be reached: what comes after it would overtake what
-/// failed. Each call tries at least one, so that whoever goes on at `next` comes to an end.
+/// failed. Each call tries at least one, and none takes what came after the first one, so that whoever goes on at `next` comes to an
+/// end.
 pub(super) fn release_all(
     gateway: &Arc<Gateway>,
     filter: &Filter,
@@ -40,10 +41,12 @@ pub(super) fn release_all(
 ) -> Result<Value, Refused> {
     let route = filter.route.as_deref().unwrap_or_default();
     let right = gateway.releasing(route).ok_or_else(under_way)?;
+    let rest = part.rest.as_ref();
+    let last_of_all = rest.map_or_else(|| gateway.journal.last(), |rest| rest.last);
     let mut waiting = gateway.journal.oldest_first(filter, None, usize::MAX);
     waiting.retain(|found| {
-        let behind = part.after.as_ref().is_none_or(|after| place(found) > *after);
-        behind && found.why_not_releasable().is_none()
+        let behind = rest.is_none_or(|rest| place(found) > rest.after);
+        behind && found.entry.number <= last_of_all && found.why_not_releasable().is_none()
     });
     waiting.sort_by_cached_key(place);
     let began = clock::monotonic();
@@ -74,7 +77,9 @@ pub(super) fn release_all(
     }
     let left = waiting.len().saturating_sub(results.len());
     let last = results.len().checked_sub(1).and_then(|last| waiting.get(last));
-    let next = last.filter(|_| left > 0 && stopped.is_none()).map(|last| place(last).to_string());
+    let next = last
+        .filter(|_| left > 0 && stopped.is_none())
+        .map(|last| ReleaseRest { last: last_of_all, until: filter.until, after: place(last) }.to_string());
     Ok(json!({ "results": results, "accepted": accepted, "left": left, "stopped": stopped, "next": next }))
 }
 
