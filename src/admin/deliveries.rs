@@ -1,5 +1,7 @@
 //! The journal's part of the API: lists, single deliveries, numbers, and what may be done with a delivery.
 
+use std::sync::Arc;
+
 use http::header;
 use serde_json::{Value, json};
 
@@ -7,7 +9,9 @@ use super::answer::{AdminAnswer, json_answer, refusal};
 use super::query::Query;
 use super::{Admin, Refused};
 use crate::clock;
-use crate::journal::{Following, Found, Journal, Outcome, RouteNumbers, Window, cursor, redact};
+use crate::journal::{
+    Filter, Following, Found, HiddenNow, Journal, Outcome, RouteNumbers, Window, cursor, redact,
+};
 use crate::time::UnixTime;
 use crate::verify::Locator;
 
@@ -38,9 +42,16 @@ impl Admin {
         self.status.journal()
     }
 
+    /// What a query chooses, by what may be shown now.
+    pub(super) fn filter(&self, query: &Query) -> Result<Filter, Refused> {
+        let status = Arc::clone(&self.status);
+        let hidden = HiddenNow::by(move |route| status.redact(route));
+        Ok(Filter { hidden, ..query.filter(clock::now()).map_err(bad)? })
+    }
+
     pub(super) fn list(&self, query: &str) -> Result<AdminAnswer, Refused> {
         let query = Query::read(query, &[&FILTER[..], &["limit", "before"]].concat()).map_err(bad)?;
-        let filter = query.filter(clock::now()).map_err(bad)?;
+        let filter = self.filter(&query)?;
         let (before, limit) =
             (query.cursor("before").map_err(bad)?, query.limit(PAGE, LARGEST_PAGE).map_err(bad)?);
         let page = self.journal().list(&filter, before, limit);
@@ -86,7 +97,7 @@ impl Admin {
     pub(super) fn release_many(&self, query: &str) -> Result<AdminAnswer, Refused> {
         let query =
             Query::read(query, &["route", "reason", "since", "until", "after", "limit"]).map_err(bad)?;
-        let mut filter = query.filter(clock::now()).map_err(bad)?;
+        let mut filter = self.filter(&query)?;
         let part = query.release_part(RELEASED_AT_ONCE).map_err(bad)?;
         if let Some(rest) = &part.rest {
             // It begins behind that place and ends where the first call would have; `2h` is something else by now.
@@ -162,7 +173,7 @@ impl Admin {
     /// Follows what the query asks for, after the cursor of the query or of `Last-Event-ID`.
     pub(super) fn follow(&self, query: &str, last: Option<&str>) -> Result<Following, Refused> {
         let query = Query::read(query, &[&FILTER[..], &["after"]].concat()).map_err(bad)?;
-        let filter = query.filter(clock::now()).map_err(bad)?;
+        let filter = self.filter(&query)?;
         let after = match last {
             Some(last) => crate::journal::from_cursor(last),
             None => query.cursor("after").map_err(bad)?,

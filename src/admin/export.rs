@@ -7,7 +7,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::deliveries::{FILTER, bad};
 use super::query::Query;
 use super::{Admin, Refused};
-use crate::clock;
 use crate::journal::Filter;
 
 /// Deliveries that are looked up at once.
@@ -32,7 +31,7 @@ pub(super) fn room() -> Arc<Semaphore> {
 impl Admin {
     /// The export of what a query chooses, if there is room for one more.
     pub(super) fn export(&self, query: &str) -> Result<Export, Refused> {
-        let filter = Query::read(query, &FILTER).and_then(|query| query.filter(clock::now())).map_err(bad)?;
+        let filter = self.filter(&Query::read(query, &FILTER).map_err(bad)?)?;
         let place = Arc::clone(&self.exports).try_acquire_owned();
         let place = place.map_err(|_| {
             Refused(
@@ -72,7 +71,7 @@ mod tests {
     use crate::admin::service::tests::serve;
     use crate::admin::{Status, app};
     use crate::journal::tests::{LARGE, NOW, about, entry};
-    use crate::journal::{Journal, JournalOptions};
+    use crate::journal::{Entry, Followed, Journal, JournalOptions};
     use crate::metrics::Gauges;
     use crate::verify::Locator;
 
@@ -80,6 +79,7 @@ mod tests {
     struct Keeper {
         journal: Journal,
         breaks: AtomicBool,
+        hidden: parking_lot::Mutex<Vec<Locator>>,
     }
 
     impl Status for Keeper {
@@ -113,7 +113,7 @@ mod tests {
 
         fn redact(&self, _route: &str) -> Vec<Locator> {
             assert!(!self.breaks.load(Ordering::Relaxed), "something of ours breaks");
-            Vec::new()
+            self.hidden.lock().clone()
         }
     }
 
@@ -123,7 +123,7 @@ mod tests {
         for number in 0..entries {
             journal.enter(Arc::new(entry(&format!("evt-{number}"), &shop, true, Some(body.as_bytes()))));
         }
-        Arc::new(Keeper { journal, breaks: AtomicBool::new(false) })
+        Arc::new(Keeper { journal, breaks: AtomicBool::new(false), hidden: parking_lot::Mutex::default() })
     }
 
     /// The answer to an export, as far as it comes.
@@ -154,6 +154,36 @@ mod tests {
         assert!(body.contains("\"error\""), "{broken}");
         let read = crate::journal::recorded_lines(body.as_bytes(), "the export", |_| ());
         assert!(read.unwrap_err().contains("this is no line of"));
+        keeper.journal.close();
+    }
+
+    #[tokio::test]
+    async fn what_the_configuration_in_force_hides_is_not_found_by_its_parts() {
+        let keeper = keeper(2, 10);
+        let admin = Admin::new(Arc::clone(&keeper) as _, Arc::default(), None);
+        let mut follower = admin.follow("q=evt-evt-", None).unwrap();
+        let found = |query: &str| {
+            let listed: Value = serde_json::from_slice(&admin.list(query).unwrap().body).unwrap();
+            let exported = admin.exported(&mut admin.export(query).unwrap()).unwrap_or_default();
+            (listed["deliveries"].as_array().unwrap().len(), exported.lines().count())
+        };
+        assert_eq!((found("q=evt-evt-"), found("event_type=pu*")), ((2, 2), (2, 2)));
+        // A reload later.
+        *keeper.hidden.lock() = vec!["header:x-github-delivery".parse().unwrap()];
+        assert_eq!((found("q=evt-evt-"), found("event_type=pu*")), ((0, 0), (2, 2)));
+        let next = Arc::new(entry("next", &about(Some("shop")), true, None));
+        keeper.journal.enter(Arc::new(Entry { event_id: Some("evt-evt-3".into()), ..Entry::clone(&next) }));
+        assert_eq!(found("q=evt-evt-").0, 0, "it is taken over");
+        *keeper.hidden.lock() = vec!["json:/type".parse().unwrap()];
+        assert_eq!((found("q=evt-evt-"), found("event_type=pu*")), ((3, 3), (0, 0)));
+        keeper.journal.enter(Arc::new(Entry { event_id: Some("evt-evt-4".into()), ..Entry::clone(&next) }));
+        assert_eq!(found("q=evt-evt-").0, 4);
+        let Some(Followed::Entry(told)) = follower.next().await else { panic!("an entry") };
+        assert_eq!(
+            told.entry.event_id.as_deref(),
+            Some("evt-evt-4"),
+            "the one before was not to be shown then"
+        );
         keeper.journal.close();
     }
 

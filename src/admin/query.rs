@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use super::ReleasePart;
 use crate::admit::Reason;
-use crate::journal::{Filter, LONGEST_WINDOW, Outcome, from_cursor};
+use crate::journal::{Filter, HiddenNow, LONGEST_WINDOW, Outcome, from_cursor};
 use crate::time::UnixTime;
 
 /// The parameters, decoded.
@@ -107,6 +107,7 @@ impl Query {
             text: owned("q"),
             since: self.time("since", now)?,
             until: self.time("until", now)?,
+            hidden: HiddenNow::default(),
         })
     }
 

@@ -1,10 +1,39 @@
 //! Which entries somebody asks for.
 
+use std::fmt;
+use std::sync::Arc;
+
 use super::entry::Entry;
 use super::hidden;
 use super::outcome::Outcome;
 use crate::admit::Reason;
 use crate::time::UnixTime;
+use crate::verify::Locator;
+
+/// What the configuration in force does not want shown of a route's requests, asked anew each time: a stream outlives a reload.
+#[derive(Clone, Default)]
+pub struct HiddenNow(Option<Arc<AsksRoute>>);
+
+type AsksRoute = dyn Fn(&str) -> Vec<Locator> + Send + Sync;
+
+impl HiddenNow {
+    /// As this says of a route, quickly and without waiting for anybody: the journal is held meanwhile.
+    #[must_use]
+    pub fn by(places: impl Fn(&str) -> Vec<Locator> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(places)))
+    }
+
+    fn of(&self, entry: &Entry) -> Vec<Locator> {
+        let route = entry.about.route.as_deref();
+        self.0.as_ref().zip(route).map(|(places, route)| places(route)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for HiddenNow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HiddenNow")
+    }
+}
 
 /// What an entry has to be. What is left out does not matter.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +56,8 @@ pub struct Filter {
     pub since: Option<UnixTime>,
     /// Received before.
     pub until: Option<UnixTime>,
+    /// What is not shown now, besides what was not to be shown then.
+    pub hidden: HiddenNow,
 }
 
 impl Filter {
@@ -48,29 +79,29 @@ impl Filter {
             && is(&self.sender, entry.about.sender.as_deref())
             && is(&self.event_id, entry.event_id.as_deref())
             && self.event_type.as_deref().is_none_or(|wanted| {
-                entry.event_type.as_deref().is_some_and(|kind| fits(wanted, kind) && shows_type(entry))
+                entry
+                    .event_type
+                    .as_deref()
+                    .is_some_and(|kind| fits(wanted, kind) && self.shows(entry, &entry.about.event_type))
             })
-            && self.text.as_deref().is_none_or(|text| holds_anywhere(entry, text))
+            && self.text.as_deref().is_none_or(|text| self.holds_anywhere(entry, text))
     }
-}
 
-/// Whether its event's id may be shown: a search by parts would tell it letter by letter.
-fn shows_id(entry: &Entry) -> bool {
-    !hidden::hides(&entry.about.redact, &entry.about.event_id)
-}
+    /// Whether a name of its event that was read at one of these places may be shown: a search by parts would tell it letter by
+    /// letter.
+    fn shows(&self, entry: &Entry, from: &[Locator]) -> bool {
+        !hidden::hides(&entry.about.redact, from) && !hidden::hides(&self.hidden.of(entry), from)
+    }
 
-/// The same of the type.
-fn shows_type(entry: &Entry) -> bool {
-    !hidden::hides(&entry.about.redact, &entry.about.event_type)
-}
-
-fn holds_anywhere(entry: &Entry, text: &str) -> bool {
-    let here = |place: &str| holds(place.as_bytes(), text.as_bytes());
-    let places = [Some(&*entry.id), entry.path.as_deref(), entry.why.as_deref()];
-    places.into_iter().flatten().any(here)
-        || entry.event_id.as_deref().is_some_and(|id| here(id) && shows_id(entry))
-        || entry.event_type.as_deref().is_some_and(|kind| here(kind) && shows_type(entry))
-        || entry.client.is_some_and(|client| holds(client.to_string().as_bytes(), text.as_bytes()))
+    fn holds_anywhere(&self, entry: &Entry, text: &str) -> bool {
+        let here = |place: &str| holds(place.as_bytes(), text.as_bytes());
+        let places = [Some(&*entry.id), entry.path.as_deref(), entry.why.as_deref()];
+        let (id, kind) = (entry.event_id.as_deref(), entry.event_type.as_deref());
+        places.into_iter().flatten().any(here)
+            || id.is_some_and(|id| here(id) && self.shows(entry, &entry.about.event_id))
+            || kind.is_some_and(|kind| here(kind) && self.shows(entry, &entry.about.event_type))
+            || entry.client.is_some_and(|client| holds(client.to_string().as_bytes(), text.as_bytes()))
+    }
 }
 
 /// Whether `needle` stands in `place`, in any letter case of ASCII.

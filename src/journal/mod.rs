@@ -38,7 +38,7 @@ use self::book::Book;
 pub use self::book::Bounds;
 use self::disk::{Disk, Opened};
 pub use self::entry::{About, Entry, Origin, Released, Timeline, cut, short};
-pub use self::filter::Filter;
+pub use self::filter::{Filter, HiddenNow};
 use self::keep::{Inner, Late};
 pub use self::kept::{Kept, KeptPlace};
 pub use self::look::Page;
