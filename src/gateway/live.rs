@@ -121,6 +121,7 @@ fn about(route: &Route, hash: &str) -> About {
         redact: route.journal.redact.clone(),
         event_id: provider.map_or_else(Vec::new, |provider| places(&provider.event.id, provider)),
         event_type: provider.map_or_else(Vec::new, |provider| places(&provider.event.event_type, provider)),
+        key: route.dedupe.as_ref().zip(provider).map(|(dedupe, provider)| places(&dedupe.key, provider)),
     }
 }
 

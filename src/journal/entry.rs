@@ -35,6 +35,8 @@ pub struct About {
     pub event_id: Vec<Locator>,
     /// Where their types may have been read.
     pub event_type: Vec<Locator>,
+    /// What its events' keys are hashes of; `None` if that was not written down.
+    pub key: Option<Vec<Locator>>,
 }
 
 /// The delivery that another one was made from.

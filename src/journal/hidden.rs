@@ -15,6 +15,17 @@ pub(super) fn hides(redact: &[Locator], from: &[Locator]) -> bool {
     })
 }
 
+/// Whether a hash of values that were read at all of these places may be one of something that is not shown, which it would let be
+/// guessed. Without the places it may be one of anything.
+pub(super) fn hides_key(redact: &[Locator], from: Option<&[Locator]>) -> bool {
+    from.map_or(!redact.is_empty(), |from| hides(redact, from))
+}
+
+/// Whether something of the body is not shown, as far as can be told without it.
+pub(super) fn hides_of_body(redact: &[Locator]) -> bool {
+    hides(redact, &[Locator::Body])
+}
+
 fn covers(hidden: &Locator, place: &Locator) -> bool {
     use Locator::{Body, Claim, Form, Json, Signed};
 

@@ -29,6 +29,8 @@ struct AboutRecord {
     event_id: Vec<String>,
     #[serde(default)]
     event_type: Vec<String>,
+    #[serde(default)]
+    key: Option<Vec<String>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -145,6 +147,7 @@ pub(super) fn about(about: &About) -> Vec<u8> {
         redact: written(&about.redact),
         event_id: written(&about.event_id),
         event_type: written(&about.event_type),
+        key: about.key.as_deref().map(written),
     };
     serde_json::to_vec(&record).unwrap_or_default()
 }
@@ -167,6 +170,7 @@ pub(super) fn read_about(record: &[u8]) -> Option<About> {
         redact: read_places(&record.redact),
         event_id: read_places(&record.event_id),
         event_type: read_places(&record.event_type),
+        key: record.key.as_deref().map(read_places),
     })
 }
 

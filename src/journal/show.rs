@@ -137,13 +137,17 @@ impl Found {
         let next = next.map(|delay| entry.ended().saturating_add(delay).millis());
         let results: Vec<Value> = self.marks.iter().map(of_mark).collect();
         let shown = kept.map(|kept| redact::shown(kept, redact));
-        let hidden = shown.as_ref().is_some_and(|shown| shown.body_changed);
+        // A hash of what is hidden would let it be guessed.
+        let hidden = match &shown {
+            Some(shown) => shown.body_changed,
+            None => hidden::hides_of_body(redact),
+        };
+        let key = entry.key.filter(|_| !hidden::hides_key(redact, entry.about.key.as_deref()));
         let more = json!({
             "why": entry.why,
             "signature_age_ms": entry.signature_age,
-            "dedupe": { "key": entry.key.map(|key| hex::encode(key.0)), "verdict": entry.verdict.word() },
+            "dedupe": { "key": key.map(|key| hex::encode(key.0)), "verdict": entry.verdict.word() },
             "next_retry_at": next,
-            // A hash of what is hidden would let it be guessed.
             "body_xxh128": entry.body_hash.filter(|_| !hidden).map(|hash| format!("{hash:032x}")),
             "body_sha256": kept
                 .filter(|_| !hidden)

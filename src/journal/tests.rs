@@ -28,6 +28,7 @@ pub(crate) fn about(route: Option<&str>) -> Arc<About> {
         redact: vec!["json:/data/key".parse().unwrap()],
         event_id: vec!["header:x-github-delivery".parse().unwrap()],
         event_type: vec!["header:x-github-event".parse().unwrap(), "json:/type".parse().unwrap()],
+        key: Some(vec!["header:x-github-delivery".parse().unwrap()]),
     })
 }
 

@@ -7,6 +7,7 @@ use super::book::Book;
 use super::tests::{DAY, LARGE, NOW, about, entry, ids};
 use super::*;
 use crate::admit::Reason;
+use crate::verify::Locator;
 
 #[test]
 fn what_was_written_is_there_again_after_a_restart_with_its_requests_and_marks() {
@@ -306,6 +307,37 @@ fn what_was_received_by_a_clock_that_was_ahead_goes_with_its_age_and_keeps_nobod
     let inner = journal.0.as_ref().unwrap();
     inner.book.write().expire(clock::steady().saturating_add(DAY + Duration::from_secs(1)), &mut gone);
     assert_eq!(journal.held().0, 0);
+    journal.close();
+}
+
+#[test]
+fn no_hash_of_what_is_not_shown_is_shown_whatever_is_kept() {
+    let places = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Locator>>();
+    let journal = Journal::start(&JournalOptions { bounds: LARGE, folder: None }, NOW).unwrap();
+    let of_key = |id: &str, key: Option<&[&str]>, body: Option<&[u8]>| {
+        let about = Arc::new(About { key: key.map(places), ..About::default() });
+        journal.enter(Arc::new(entry(id, &about, true, body)));
+        journal.find(id).unwrap()
+    };
+    let header = Some(&["header:x-id"][..]);
+    for (id, key, body, redact, shows) in [
+        ("nothing", header, None, &[][..], (true, true)),
+        ("of the head", header, None, &["query:token", "header:x-other"], (true, true)),
+        ("of the key", header, None, &["header:x-id"], (true, false)),
+        ("json", header, None, &["json:/card"], (false, true)),
+        ("one of several", header, None, &["header:x-other|form:card"], (false, true)),
+        ("body", Some(&["json:/id"]), None, &["body"], (false, false)),
+        ("the body's hash is the key", Some(&["body"]), None, &["form:card"], (false, false)),
+        ("not in this body", header, Some(&b"{}"[..]), &["json:/card"], (true, true)),
+        ("in this body", header, Some(b"{\"card\":1}"), &["json:/card"], (false, true)),
+        ("of an older version", None, None, &["header:x-other"], (true, false)),
+        ("of an older version, all shown", None, None, &[], (true, true)),
+    ] {
+        let found = of_key(id, key, body);
+        let told = found.whole(journal.kept(&found.entry).as_ref(), &places(redact), false);
+        assert_eq!((told["body_xxh128"].is_string(), told["dedupe"]["key"].is_string()), shows, "{id}");
+        assert!(shows.0 || told["body_sha256"].is_null(), "{id}");
+    }
     journal.close();
 }
 

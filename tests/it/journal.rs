@@ -62,6 +62,8 @@ fn an_id_that_was_read_where_nothing_is_shown_is_not_shown_and_still_looked_up()
     assert_eq!((&told["event_id"], &told["event_type"]), (&json!("[redacted]"), &json!("test.happened")));
     let id = told["id"].as_str().unwrap();
     assert!(!gateway.get(&format!("/api/deliveries/{id}")).text().contains("evt-1"));
+    let whole = whole(&gateway, "");
+    assert_eq!((&whole["dedupe"]["key"], &whole["body_xxh128"]), (&json!(null), &json!(null)));
     assert!(!gateway.get("/api/deliveries/export").text().contains("evt-1"));
     assert_eq!(gateway.json("/api/deliveries?q=evt-")["deliveries"], json!([]));
     assert_eq!(gateway.json("/api/dedupe?route=hook&event_id=evt-1")["state"], "accepted");
@@ -105,8 +107,10 @@ fn a_forwarded_delivery_is_told_with_everything_that_led_to_it() {
     }
     assert_eq!(told["dedupe"]["verdict"], "new");
     assert_eq!(told["dedupe"]["key"].as_str().unwrap().len(), 64);
-    let hash = xxhash_rust::xxh3::xxh3_128(event("evt-1").as_bytes());
-    assert_eq!(told["body_xxh128"], format!("{hash:032x}"));
+    assert_eq!(told["body_xxh128"], json!(null), "its sender carries a key in the body, which is not kept");
+    arena.gateway.send(&plain("/hook", event("evt-2")));
+    let hash = xxhash_rust::xxh3::xxh3_128(event("evt-2").as_bytes());
+    assert_eq!(whole(&arena.gateway, "route=hook")["body_xxh128"], format!("{hash:032x}"));
     let age = told["signature_age_ms"].as_i64().unwrap();
     assert!((1000..60_000).contains(&age), "{age}");
     assert!((told["time"].as_i64().unwrap() / 1000 - now()).abs() < 60);
