@@ -27,7 +27,12 @@ use crate::verify::{self, Rejection, Verified};
 
 /// Why a delivery was not tried again, in one sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NotPossible(pub(crate) String);
+pub(crate) enum NotPossible {
+    /// For what it is.
+    Ever(String),
+    /// For what goes on here just now, in one word, too. So it is with whatever comes after it.
+    Now(&'static str, String),
+}
 
 /// What came of a delivery that was tried again.
 #[derive(Clone, Debug)]
@@ -79,7 +84,7 @@ impl Gateway {
         found: &Found,
     ) -> Result<Tried, NotPossible> {
         if let Some(why) = found.why_not_releasable() {
-            return Err(NotPossible(why.to_owned()));
+            return Err(NotPossible::Ever(why.to_owned()));
         }
         self.again(found, Again::Release).await
     }
@@ -87,18 +92,23 @@ impl Gateway {
     /// Sends a delivery that verified then to the upstream once more, past the dedupe store on purpose.
     pub(crate) async fn redeliver(self: &Arc<Self>, found: &Found) -> Result<Tried, NotPossible> {
         if let Some(why) = found.why_not_redeliverable() {
-            return Err(NotPossible(why.to_owned()));
+            return Err(NotPossible::Ever(why.to_owned()));
         }
         self.again(found, Again::Redelivery).await
     }
 
     async fn again(self: &Arc<Self>, found: &Found, how: Again) -> Result<Tried, NotPossible> {
         if self.phase() != Phase::Serving {
-            return Err(NotPossible("the gateway is shutting down".to_owned()));
+            let why = "the gateway is shutting down".to_owned();
+            return Err(NotPossible::Now(Reason::Draining.word(), why));
         }
         let (journal, entry) = (self.journal.clone(), Arc::clone(&found.entry));
-        let kept = tokio::task::spawn_blocking(move || journal.kept(&entry)).await.ok().flatten();
-        let kept = kept.ok_or_else(|| NotPossible("its body is not to be had any more".to_owned()))?;
+        let kept = tokio::task::spawn_blocking(move || journal.request(&entry)).await;
+        let kept = kept.unwrap_or_else(|error| Err(error.to_string())).map_err(|error| {
+            let why = format!("the journal's file cannot be read now ({error}); try again");
+            NotPossible::Now("journal_unavailable", why)
+        })?;
+        let kept = kept.ok_or_else(|| NotPossible::Ever("its body is not to be had any more".to_owned()))?;
         let live = self.live();
         let _in_flight = self.begin();
         let mut record = Record::begin(self);

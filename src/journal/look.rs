@@ -77,13 +77,22 @@ impl Journal {
         Some(Found { marks: book.marks(entry.number).to_vec(), entry })
     }
 
-    /// The request that an entry keeps, from wherever it is. It may block on the disk.
+    /// The request that an entry keeps, as far as it is to be had now. It may block on the disk.
     #[must_use]
     pub fn kept(&self, entry: &Entry) -> Option<Kept> {
+        self.request(entry).ok().flatten()
+    }
+
+    /// The request that an entry keeps, from wherever it is; `None` if it is not there any more. It may block on the disk.
+    ///
+    /// # Errors
+    /// Why the journal's file cannot be read just now.
+    pub fn request(&self, entry: &Entry) -> Result<Option<Kept>, String> {
         // Between the two it may have been written and left memory.
-        entry.kept.in_memory().or_else(|| {
-            let disk = self.0.as_ref()?.disk.get()?;
-            if entry.kept.is_filed() { disk.kept(entry.number) } else { None }
-        })
+        if let Some(kept) = entry.kept.in_memory() {
+            return Ok(Some(kept));
+        }
+        let disk = self.0.as_ref().and_then(|inner| inner.disk.get());
+        disk.filter(|_| entry.kept.is_filed()).map_or(Ok(None), |disk| disk.kept(entry.number))
     }
 }

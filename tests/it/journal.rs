@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::support::arena::Arena;
 use crate::support::client::{Client, Request};
-use crate::support::eventually;
 use crate::support::gateway::{Gateway, Setup, route};
 use crate::support::sender::{SECRET, event, github, hmac_hex, now, plain, timed};
-use crate::support::upstream::{Step, Upstream, status};
+use crate::support::upstream::{Step, Upstream, gated, status};
+use crate::support::{Gate, eventually};
 
 /// The newest delivery that this query finds, once there is one.
 pub(crate) fn newest(gateway: &Gateway, query: &str) -> Value {
@@ -528,6 +528,33 @@ fn a_release_stops_where_the_upstream_is_away_and_goes_on_later() {
     );
     let texts: Vec<String> = upstream.finished(4).iter().map(|request| request.text()).collect();
     assert_eq!(texts, [event("evt-0"), event("evt-1"), event("evt-1"), event("evt-2")]);
+}
+
+#[test]
+fn a_release_stops_when_the_gateway_is_to_end_and_takes_nothing_for_impossible() {
+    let upstream = Upstream::start();
+    let gateway = keeping(&upstream, "refused", "");
+    let path = gateway.folder.path().join("secret");
+    gateway.reloads(|| std::fs::write(&path, "somebody-typed-another-one").unwrap());
+    for number in 0..4 {
+        gateway.send(&plain("/shop", event(&format!("evt-{number}"))));
+    }
+    count(&gateway, "reason=signature_mismatch", 4);
+    gateway.reloads(|| std::fs::write(&path, SECRET).unwrap());
+    let gate = Gate::new();
+    upstream.next(status(200, "ok"));
+    upstream.next(gated(&gate, 200, "ok"));
+    std::thread::scope(|scope| {
+        let release = scope.spawn(|| post(&gateway, "/api/release?route=shop"));
+        upstream.begun(2);
+        gateway.signal("TERM");
+        eventually("it is to end", || (gateway.get("/readyz").status == 503).then_some(()));
+        gate.open();
+        let release = release.join().unwrap();
+        let told = ["accepted", "left", "stopped", "next"].map(|key| release[key].clone());
+        assert_eq!(told, [json!(2), json!(2), json!("draining"), json!(null)], "{release}");
+        assert_eq!(release["results"].as_array().unwrap().len(), 2);
+    });
 }
 
 #[test]

@@ -191,10 +191,13 @@ impl Disk {
         }
     }
 
-    /// The request kept under a number.
-    pub(super) fn kept(&self, number: u64) -> Option<Kept> {
+    /// The request kept under a number; `None` where there is none, or none that can be read any more.
+    ///
+    /// # Errors
+    /// Why the file cannot be read just now.
+    pub(super) fn kept(&self, number: u64) -> Result<Option<Kept>, String> {
         let database = self.shared.database.read();
-        let database = database.as_ref()?;
+        let database = database.as_ref().ok_or("it is being opened anew")?;
         quietly(|| {
             Ok(database
                 .begin_read()?
@@ -202,8 +205,7 @@ impl Disk {
                 .get(number)?
                 .and_then(|record| pack::read_kept(record.value())))
         })
-        .ok()
-        .flatten()
+        .map_err(|error| error.to_string())
     }
 
     /// Why nothing is written now.

@@ -240,3 +240,18 @@ fn a_failing_disk_is_let_alone_whatever_arrives() {
     over.store(true, Ordering::Relaxed);
     arriving.join().unwrap();
 }
+
+#[test]
+fn a_request_that_cannot_be_read_now_is_not_taken_for_one_that_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut disk = Still::open(folder.path());
+    let number = disk.enter(entry("kept", &about(Some("shop")), false, Some(b"{}")));
+    disk.writes();
+    let file = Disk { shared: Arc::clone(&disk.shared), thread: Mutex::new(None) };
+    assert_eq!(file.kept(number).unwrap().unwrap().body, b"{}"[..]);
+    assert_eq!(file.kept(number + 1), Ok(None));
+    let open = disk.shared.database.write().take();
+    assert!(file.kept(number).unwrap_err().contains("opened anew"));
+    *disk.shared.database.write() = open;
+    assert!(file.kept(number).unwrap().is_some());
+}

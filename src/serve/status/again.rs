@@ -31,7 +31,7 @@ pub(super) fn redeliver(gateway: &Arc<Gateway>, found: &Found) -> Result<Value, 
     tried.map(|tried| told(found, &tried)).map_err(conflict)
 }
 
-/// One after the other. It stops where the upstream or the store cannot be reached: what comes after it would overtake what
+/// One after the other. It stops where the upstream, the store or the journal's file cannot be reached, and when the gateway ends: what comes after it would overtake what
 /// failed. Each call tries at least one, and none takes what came after the first one, so that whoever goes on at `next` comes to an
 /// end.
 pub(super) fn release_all(
@@ -65,7 +65,12 @@ pub(super) fn release_all(
                     break;
                 }
             }
-            Err(NotPossible(why)) => results.push(json!({
+            // Neither is it with any that comes after it.
+            Err(NotPossible::Now(word, _)) => {
+                stopped = Some(word);
+                break;
+            }
+            Err(NotPossible::Ever(why)) => results.push(json!({
                 "delivery": found.entry.id,
                 "id": null,
                 "result": "not_possible",
@@ -111,8 +116,11 @@ fn told(found: &Found, tried: &Tried) -> Value {
     })
 }
 
-fn conflict(NotPossible(why): NotPossible) -> Refused {
-    Refused(409, why)
+fn conflict(why: NotPossible) -> Refused {
+    match why {
+        NotPossible::Ever(why) => Refused(409, why),
+        NotPossible::Now(_, why) => Refused(503, why),
+    }
 }
 
 fn gone() -> Refused {
