@@ -1,6 +1,6 @@
 //! `sealpost deliveries`: a list of them, or all of them as JSON lines.
 
-use std::io::{BufRead as _, BufReader, Write as _, stdout};
+use std::io::{BufRead, BufReader, Write, stdout};
 
 use serde_json::{Value, json};
 
@@ -9,6 +9,7 @@ use super::rows;
 use crate::cli::args::DeliveriesArguments;
 use crate::cli::grid::{Grid, room};
 use crate::cli::output::{Failure, Outcome, Paint, print, print_json};
+use crate::cli::plain::plain;
 
 /// The most that one question gives.
 const PAGE: usize = 500;
@@ -123,10 +124,17 @@ pub(super) fn is_there_a_journal(admin: &Admin) -> Outcome {
 /// Passes the export on, line by line.
 pub(super) fn export(admin: &Admin, chosen: &Chosen) -> Outcome {
     let lines = BufReader::new(admin.open("/api/deliveries/export", &chosen.query, None, None)?);
-    let mut out = stdout().lock();
+    pass_on(lines, &mut stdout().lock(), chosen, admin.base())
+}
+
+fn pass_on(lines: impl BufRead, out: &mut impl Write, chosen: &Chosen, from: &str) -> Outcome {
+    let broken =
+        |why: &dyn std::fmt::Display| Failure::Failed(format!("the answer of {from} broke off: {why}"));
     for line in lines.split(b'\n') {
-        let line = line
-            .map_err(|error| Failure::Failed(format!("the answer of {} broke off: {error}", admin.base())))?;
+        let line = line.map_err(|error| broken(&error))?;
+        if let Some(why) = error_alone(&line) {
+            return Err(broken(&plain(&why)));
+        }
         let wanted = chosen.event.is_none()
             || serde_json::from_slice(&line).is_ok_and(|delivery: Value| chosen.wants(&delivery));
         if wanted && !line.is_empty() {
@@ -136,4 +144,35 @@ pub(super) fn export(admin: &Admin, chosen: &Chosen) -> Outcome {
     }
     out.flush()?;
     Ok(())
+}
+
+/// What a line says that is no delivery. Behind a proxy that speaks HTTP/1.0 it is the only sign that an export is not whole.
+fn error_alone(line: &[u8]) -> Option<String> {
+    if !line.starts_with(b"{\"error\"") {
+        return None;
+    }
+    let Ok(Value::Object(fields)) = serde_json::from_slice(line) else { return None };
+    if fields.len() == 1 { Some(fields.get("error")?.as_str()?.to_owned()) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_export_that_ends_with_an_error_is_not_taken_for_a_whole_one() {
+        let all = Chosen { query: Vec::new(), event: None };
+        let passed = |lines: &str| {
+            let mut out = Vec::new();
+            let outcome = pass_on(lines.as_bytes(), &mut out, &all, "here");
+            (outcome, String::from_utf8(out).unwrap())
+        };
+        let (outcome, out) = passed("{\"id\":\"1\"}\n{\"error\":\"x\",\"id\":\"2\"}\n");
+        assert!(outcome.is_ok() && out.lines().count() == 2);
+        let (outcome, out) = passed("{\"id\":\"1\"}\n{\"error\":\"it broke off\"}\n");
+        assert!(
+            matches!(outcome, Err(Failure::Failed(why)) if why == "the answer of here broke off: it broke off")
+        );
+        assert_eq!(out, "{\"id\":\"1\"}\n");
+    }
 }
