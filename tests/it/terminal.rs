@@ -11,8 +11,8 @@ use crate::journal::{count, keeping, newest};
 use crate::support::client::Request;
 use crate::support::gateway::{Gateway, Setup, route};
 use crate::support::sender::{event, hmac_hex, now, plain, timed};
-use crate::support::upstream::{Upstream, status};
-use crate::support::{DEADLINE, eventually};
+use crate::support::upstream::{Upstream, gated, status};
+use crate::support::{DEADLINE, Gate, eventually};
 
 fn sealpost(gateway: &Gateway, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sealpost"));
@@ -337,6 +337,35 @@ fn a_release_stops_where_the_upstream_is_away_and_says_what_is_left() {
         assert_eq!(code, Some(1), "{err}");
         assert!(out.contains("1 not tried because of upstream_unreachable"), "{out}");
     }
+}
+
+#[test]
+fn a_release_that_breaks_off_tells_what_it_did_before() {
+    let upstream = Upstream::start();
+    let gateway = keeping(&upstream, "refused", "");
+    upstream.next(status(500, "no")).next(status(500, "no")).next(status(500, "no"));
+    for id in ["evt-1", "evt-2", "evt-3"] {
+        gateway.send(&plain("/shop", event(id)));
+    }
+    let all = ids(&Value::from(count(&gateway, "outcome=declined", 3)));
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let gate = Gate::new();
+    upstream.next(status(200, "ok")).next(gated(&gate, 200, "ok"));
+    let release = sealpost(&gateway, &[&["release"], &all[..]].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    upstream.begun(5);
+    gateway.signal("KILL");
+    let (code, out, err) = told(release.wait_with_output().unwrap());
+    gate.open();
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(
+        out.contains("1 accepted") && out.contains("forwarded") && out.contains("1 not tried"),
+        "{out}{err}"
+    );
+    assert!(err.contains(&gateway.admin().to_string()), "and why there is no more: {err}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(in crate::cli) fn release(arguments: &ReleaseArguments) -> Outcome {
         Some(route) => by_route(&admin, route, arguments)?,
         None => by_id(&admin, &arguments.ids)?,
     };
-    tell(&released, arguments.admin.json)
+    tell(released, arguments.admin.json)
 }
 
 /// `sealpost redeliver`
@@ -30,7 +30,7 @@ pub(in crate::cli) fn redeliver(arguments: &RedeliverArguments) -> Outcome {
         409 => not_possible(&arguments.id, &answer),
         _ => return Err(admin.refused(status, &answer)),
     };
-    tell(&Released { results: vec![result], ..Released::default() }, arguments.admin.json)
+    tell(Released { results: vec![result], ..Released::default() }, arguments.admin.json)
 }
 
 /// What came of all of them.
@@ -41,6 +41,19 @@ struct Released {
     left: u64,
     /// At what it stopped.
     stopped: Option<String>,
+    /// Why no more is known. What was done until then is told first: some of it has arrived.
+    failed: Option<Failure>,
+}
+
+impl Released {
+    /// It ends here; with nothing done yet that is all there is to say.
+    fn failed(mut self, why: Failure) -> Result<Self, Failure> {
+        if self.results.is_empty() {
+            return Err(why);
+        }
+        self.failed = Some(why);
+        Ok(self)
+    }
 }
 
 /// What does not depend on the delivery: what comes later would overtake.
@@ -82,16 +95,29 @@ fn by_id(admin: &Admin, ids: &[String]) -> Result<Released, Failure> {
     named.sort();
     let mut released = Released::default();
     let mut stopped: HashSet<Option<String>> = HashSet::new();
-    for (_, id, route) in named {
+    let mut named = named.into_iter();
+    while let Some((_, id, route)) = named.next() {
         if stopped.contains(&route) {
             released.left = released.left.saturating_add(1);
             continue;
         }
-        let (status, answer) = admin.post(&format!("{}/release", place(&id)), &[])?;
-        let result = match status {
-            200 => answer,
-            409 => not_possible(&id, &answer),
-            _ => return Err(admin.refused(status, &answer)),
+        let result = match admin.post(&format!("{}/release", place(&id)), &[]) {
+            Ok((200, answer)) => Ok(answer),
+            Ok((409, answer)) => Ok(not_possible(&id, &answer)),
+            Ok((status, answer)) => {
+                released.left = released.left.saturating_add(1);
+                Err(admin.refused(status, &answer))
+            }
+            // Nobody knows what became of that one.
+            Err(why) => Err(why),
+        };
+        let result = match result {
+            Ok(result) => result,
+            Err(why) => {
+                let rest = u64::try_from(named.len()).unwrap_or(u64::MAX);
+                released.left = released.left.saturating_add(rest);
+                return released.failed(why);
+            }
         };
         let word = result["result"].as_str().unwrap_or_default();
         if NOBODYS_FAULT.contains(&word) || asks_for_patience(&result) {
@@ -114,10 +140,11 @@ fn by_route(admin: &Admin, route: &str, arguments: &ReleaseArguments) -> Result<
         let mut query = matching(route, arguments);
         query.push(("limit", AT_ONCE.to_owned()));
         query.extend(after.map(|after| ("after", after)));
-        let (status, mut answer) = admin.post("/api/release", &query)?;
-        if status != 200 {
-            return Err(admin.refused(status, &answer));
-        }
+        let mut answer = match admin.post("/api/release", &query) {
+            Ok((200, answer)) => answer,
+            Ok((status, answer)) => return released.failed(admin.refused(status, &answer)),
+            Err(why) => return released.failed(why),
+        };
         if let Value::Array(results) = answer["results"].take() {
             released.results.extend(results);
         }
@@ -184,15 +211,20 @@ fn not_possible(id: &str, answer: &Value) -> Value {
     })
 }
 
-fn tell(released: &Released, json: bool) -> Outcome {
-    let Released { results, left, stopped } = released;
+fn tell(released: Released, json: bool) -> Outcome {
+    let Released { results, left, stopped, .. } = &released;
     let accepted = results.iter().filter(|result| result["accepted"] == true).count();
     if json {
         print_json(&json!({ "results": results, "accepted": accepted, "left": left, "stopped": stopped }))?;
     } else {
-        print(&shown(released, accepted))?;
+        print(&shown(&released, accepted))?;
     }
-    if accepted == results.len() && *left == 0 { Ok(()) } else { Err(Failure::No) }
+    let all = accepted == results.len() && *left == 0;
+    match released.failed {
+        Some(why) => Err(why),
+        None if all => Ok(()),
+        None => Err(Failure::No),
+    }
 }
 
 fn shown(released: &Released, accepted: usize) -> String {
