@@ -28,9 +28,10 @@ impl Abouts {
         Self { known: known.collect(), rows: table.keys().map(|number| (*number, 0)).collect() }
     }
 
-    /// An entry with this record stands in the file.
+    /// An entry with this record stands in the file. What it needs may be missing; its number is not given to anything else then.
     pub(super) fn needed_by(&mut self, record: &[u8]) {
-        if let Some(rows) = pack::about_of(record).and_then(|about| self.rows.get_mut(&about)) {
+        if let Some(about) = pack::about_of(record) {
+            let rows = self.rows.entry(about).or_default();
             *rows = rows.saturating_add(1);
         }
     }
@@ -75,5 +76,18 @@ impl Abouts {
         // What the failed write added has a number that is not among these; it is written anew under another one.
         now.known = self.known.iter().filter(|(_, number)| now.rows.contains_key(number)).cloned().collect();
         Ok(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::tests::about;
+
+    #[test]
+    fn a_number_that_a_row_needs_is_not_given_to_another_where_nothing_stands_under_it() {
+        let mut abouts = Abouts::stored(&HashMap::from([(3, Some(about(Some("shop"))))]));
+        abouts.needed_by(b"{\"a\":4}");
+        assert_eq!(abouts.number(&about(Some("billing"))), (5, true));
     }
 }
