@@ -255,3 +255,27 @@ fn a_request_that_cannot_be_read_now_is_not_taken_for_one_that_is_gone() {
     *disk.shared.database.write() = open;
     assert!(file.kept(number).unwrap().is_some());
 }
+
+#[test]
+fn a_row_that_cannot_be_read_stays_until_all_before_it_has_gone_however_much_goes_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut disk = Still::open(folder.path());
+    let shop = about(Some("shop"));
+    let first = disk.enter(entry("first", &shop, true, None));
+    let unreadable = disk.enter(entry("unreadable", &shop, true, None));
+    disk.enter(entry("last", &shop, true, None));
+    disk.writes();
+    let database = disk.shared.database.write().take().unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(ENTRIES).unwrap().insert(unreadable, &b"nothing"[..]).unwrap();
+    transaction.commit().unwrap();
+    database.close().unwrap();
+    let mut disk = Still::open(folder.path());
+    disk.shared.desk.lock().gone = Gone::AllButTheBook;
+    disk.writes();
+    assert_eq!(disk.rows().0, 3);
+    disk.leaves(first);
+    disk.shared.desk.lock().gone = Gone::AllButTheBook;
+    disk.writes();
+    assert_eq!(disk.rows().0, 1, "everything older has gone");
+}

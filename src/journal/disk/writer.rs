@@ -204,14 +204,17 @@ impl Writer {
     /// Which rows have to go, as things stand in the book.
     fn gone(&self) -> Going {
         let book = self.book.read();
+        // Nobody has the room of an unreadable row counted; with its neighbours it goes as if it had been read.
+        let oldest = book.first().map_or(u64::MAX, |entry| entry.number);
+        let unreadable = self.unreadable.iter().copied();
         match &self.owed.gone {
-            Gone::These(numbers) => {
-                // Nobody has the room of an unreadable row counted; with its neighbours it goes as if it had been read.
-                let oldest = book.first().map_or(u64::MAX, |entry| entry.number);
-                let passed = self.unreadable.iter().copied().filter(|number| *number < oldest);
-                Going::These(numbers.iter().copied().chain(passed).collect())
+            Gone::These(numbers) => Going::These(
+                numbers.iter().copied().chain(unreadable.filter(|number| *number < oldest)).collect(),
+            ),
+            Gone::AllButTheBook => {
+                let held = book.oldest_first(None).map(|entry| entry.number);
+                Going::AllBut(held.chain(unreadable.filter(|number| *number >= oldest)).collect())
             }
-            Gone::AllButTheBook => Going::AllBut(book.oldest_first(None).map(|entry| entry.number).collect()),
         }
     }
 
