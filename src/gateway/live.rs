@@ -119,8 +119,10 @@ fn about(route: &Route, hash: &str) -> About {
         retry: provider.map(|provider| provider.retry.clone()),
         config: hash.into(),
         redact: route.journal.redact.clone(),
-        event_id: provider.map_or_else(Vec::new, |provider| places(&provider.event.id, provider)),
-        event_type: provider.map_or_else(Vec::new, |provider| places(&provider.event.event_type, provider)),
+        event_id: Some(provider.map_or_else(Vec::new, |provider| places(&provider.event.id, provider))),
+        event_type: Some(
+            provider.map_or_else(Vec::new, |provider| places(&provider.event.event_type, provider)),
+        ),
         key: route.dedupe.as_ref().zip(provider).map(|(dedupe, provider)| places(&dedupe.key, provider)),
     }
 }

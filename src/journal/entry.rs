@@ -31,10 +31,10 @@ pub struct About {
     pub config: Box<str>,
     /// What is not shown of its requests.
     pub redact: Vec<Locator>,
-    /// Where the ids of its events may have been read.
-    pub event_id: Vec<Locator>,
-    /// Where their types may have been read.
-    pub event_type: Vec<Locator>,
+    /// Where the ids of its events may have been read; `None` if that was not written down.
+    pub event_id: Option<Vec<Locator>>,
+    /// Where their types may have been read; the same.
+    pub event_type: Option<Vec<Locator>>,
     /// What its events' keys are hashes of; `None` if that was not written down.
     pub key: Option<Vec<Locator>>,
 }

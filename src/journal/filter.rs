@@ -79,18 +79,17 @@ impl Filter {
             && is(&self.sender, entry.about.sender.as_deref())
             && is(&self.event_id, entry.event_id.as_deref())
             && self.event_type.as_deref().is_none_or(|wanted| {
-                entry
-                    .event_type
-                    .as_deref()
-                    .is_some_and(|kind| fits(wanted, kind) && self.shows(entry, &entry.about.event_type))
+                entry.event_type.as_deref().is_some_and(|kind| {
+                    fits(wanted, kind) && self.shows(entry, entry.about.event_type.as_deref())
+                })
             })
             && self.text.as_deref().is_none_or(|text| self.holds_anywhere(entry, text))
     }
 
     /// Whether a name of its event that was read at one of these places may be shown: a search by parts would tell it letter by
     /// letter.
-    fn shows(&self, entry: &Entry, from: &[Locator]) -> bool {
-        !hidden::hides(&entry.about.redact, from) && !hidden::hides(&self.hidden.of(entry), from)
+    fn shows(&self, entry: &Entry, from: Option<&[Locator]>) -> bool {
+        !hidden::may_hide(&entry.about.redact, from) && !hidden::may_hide(&self.hidden.of(entry), from)
     }
 
     fn holds_anywhere(&self, entry: &Entry, text: &str) -> bool {
@@ -98,8 +97,8 @@ impl Filter {
         let places = [Some(&*entry.id), entry.path.as_deref(), entry.why.as_deref()];
         let (id, kind) = (entry.event_id.as_deref(), entry.event_type.as_deref());
         places.into_iter().flatten().any(here)
-            || id.is_some_and(|id| here(id) && self.shows(entry, &entry.about.event_id))
-            || kind.is_some_and(|kind| here(kind) && self.shows(entry, &entry.about.event_type))
+            || id.is_some_and(|id| here(id) && self.shows(entry, entry.about.event_id.as_deref()))
+            || kind.is_some_and(|kind| here(kind) && self.shows(entry, entry.about.event_type.as_deref()))
             || entry.client.is_some_and(|client| holds(client.to_string().as_bytes(), text.as_bytes()))
     }
 }

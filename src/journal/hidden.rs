@@ -15,9 +15,9 @@ pub(super) fn hides(redact: &[Locator], from: &[Locator]) -> bool {
     })
 }
 
-/// Whether a hash of values that were read at all of these places may be one of something that is not shown, which it would let be
-/// guessed. Without the places it may be one of anything.
-pub(super) fn hides_key(redact: &[Locator], from: Option<&[Locator]>) -> bool {
+/// The same where the places may not have been written down: it may be anything that is not shown then. A hash of something is hidden
+/// as that is, which it would let be guessed.
+pub(super) fn may_hide(redact: &[Locator], from: Option<&[Locator]>) -> bool {
     from.map_or(!redact.is_empty(), |from| hides(redact, from))
 }
 

@@ -26,9 +26,9 @@ struct AboutRecord {
     redact: Vec<String>,
     /// Missing in what was written before these were kept.
     #[serde(default)]
-    event_id: Vec<String>,
+    event_id: Option<Vec<String>>,
     #[serde(default)]
-    event_type: Vec<String>,
+    event_type: Option<Vec<String>>,
     #[serde(default)]
     key: Option<Vec<String>>,
 }
@@ -145,8 +145,8 @@ pub(super) fn about(about: &About) -> Vec<u8> {
         }),
         config: about.config.clone(),
         redact: written(&about.redact),
-        event_id: written(&about.event_id),
-        event_type: written(&about.event_type),
+        event_id: about.event_id.as_deref().map(written),
+        event_type: about.event_type.as_deref().map(written),
         key: about.key.as_deref().map(written),
     };
     serde_json::to_vec(&record).unwrap_or_default()
@@ -168,8 +168,8 @@ pub(super) fn read_about(record: &[u8]) -> Option<About> {
         config: record.config,
         // What cannot be read any more hides everything, and is hidden with anything.
         redact: read_places(&record.redact),
-        event_id: read_places(&record.event_id),
-        event_type: read_places(&record.event_type),
+        event_id: record.event_id.as_deref().map(read_places),
+        event_type: record.event_type.as_deref().map(read_places),
         key: record.key.as_deref().map(read_places),
     })
 }
@@ -313,4 +313,21 @@ pub(super) fn read_kept(record: &[u8]) -> Option<Kept> {
         head: Bytes::copy_from_slice(head),
         body: Bytes::copy_from_slice(body),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_that_were_not_written_down_are_not_taken_for_none() {
+        let record =
+            br#"{"route":"shop","sender":"github","secrets":[],"retry":null,"config":"0","redact":[]}"#;
+        let before = read_about(record).unwrap();
+        assert_eq!((&before.event_id, &before.event_type, &before.key), (&None, &None, &None));
+        let hides = |redact: &[Locator]| super::super::hidden::may_hide(redact, before.event_id.as_deref());
+        assert_eq!((hides(&[]), hides(&["header:x-id".parse().unwrap()])), (false, true));
+        let none = About { event_id: Some(Vec::new()), ..About::default() };
+        assert_eq!(read_about(&about(&none)).unwrap().event_id, Some(Vec::new()));
+    }
 }

@@ -85,8 +85,8 @@ impl Found {
     #[must_use]
     pub fn summary(&self, redact: &[Locator]) -> Value {
         let entry = &*self.entry;
-        let name = |name: &Option<Box<str>>, from: &[Locator]| match name {
-            Some(_) if hidden::hides(redact, from) => Some(Box::from(redact::REDACTED)),
+        let name = |name: &Option<Box<str>>, from: Option<&[Locator]>| match name {
+            Some(_) if hidden::may_hide(redact, from) => Some(Box::from(redact::REDACTED)),
             name => name.clone(),
         };
         let retries = match entry.origin {
@@ -102,8 +102,8 @@ impl Found {
             "method": entry.method.as_ref().map(http::Method::as_str),
             "path": entry.path,
             "client": entry.client.map(|client| client.to_string()),
-            "event_id": name(&entry.event_id, &entry.about.event_id),
-            "event_type": name(&entry.event_type, &entry.about.event_type),
+            "event_id": name(&entry.event_id, entry.about.event_id.as_deref()),
+            "event_type": name(&entry.event_type, entry.about.event_type.as_deref()),
             "attempt": entry.attempt,
             "outcome": entry.outcome().word(),
             "reason": entry.told().word(),
@@ -142,7 +142,7 @@ impl Found {
             Some(shown) => shown.body_changed,
             None => hidden::hides_of_body(redact),
         };
-        let key = entry.key.filter(|_| !hidden::hides_key(redact, entry.about.key.as_deref()));
+        let key = entry.key.filter(|_| !hidden::may_hide(redact, entry.about.key.as_deref()));
         let more = json!({
             "why": entry.why,
             "signature_age_ms": entry.signature_age,

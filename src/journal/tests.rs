@@ -26,8 +26,8 @@ pub(crate) fn about(route: Option<&str>) -> Arc<About> {
         retry: None,
         config: "0123456789abcdef".into(),
         redact: vec!["json:/data/key".parse().unwrap()],
-        event_id: vec!["header:x-github-delivery".parse().unwrap()],
-        event_type: vec!["header:x-github-event".parse().unwrap(), "json:/type".parse().unwrap()],
+        event_id: Some(vec!["header:x-github-delivery".parse().unwrap()]),
+        event_type: Some(vec!["header:x-github-event".parse().unwrap(), "json:/type".parse().unwrap()]),
         key: Some(vec!["header:x-github-delivery".parse().unwrap()]),
     })
 }
