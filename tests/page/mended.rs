@@ -74,6 +74,28 @@ fn what_still_does_not_verify_stays_refused() {
 }
 
 #[test]
+fn a_release_from_a_narrower_list_says_that_it_takes_more() {
+    let mut scene = Scene::new();
+    for number in 0..3 {
+        scene.gateway.send(&plain("/late", event(&format!("evt-{number}"), "order.paid")));
+    }
+    scene.held(3);
+    for (address, words) in [
+        ("#/?route=late&reason=signature_mismatch", "3 deliveries of late"),
+        ("#/?route=late&reason=signature_mismatch&event_id=evt-1", "those that the list does not show now"),
+    ] {
+        scene.open(address);
+        scene.browser.click("#bulk");
+        scene.browser.until("document.querySelector('dialog[open]')");
+        let said = scene.browser.seen("dialog[open]");
+        assert!(said.contains(words), "{said}");
+        assert_eq!(said.contains("All deliveries of late"), address.contains("event_id"), "{said}");
+        scene.browser.eval("document.querySelector('dialog[open]').close()");
+    }
+    scene.clean();
+}
+
+#[test]
 fn a_release_goes_on_past_what_is_declined_until_nothing_is_left() {
     const FORGED: usize = 1010;
     let mut scene = Scene::new();

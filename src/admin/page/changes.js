@@ -74,13 +74,14 @@ async function done(change, words) {
   }
 }
 
-/** All refused deliveries of a route, of some reasons, since a moment. */
-export async function releaseAll(name, { reasons = [], since = null, expected = null } = {}) {
+/** All refused deliveries of a route, of some reasons, since a moment. `narrowed`: the list that was looked at shows fewer. */
+export async function releaseAll(name, { reasons = [], since = null, expected = null, narrowed = false } = {}) {
   const words = reasons.map((word, index) => [index ? ", " : "", h("code", {}, word)]);
   const loaded = state.config ? ` (loaded ${ago(state.config.loaded_at * 1000)})` : "";
   const sure = await confirm("Release refused deliveries?", "Release all",
     h("p", {}, expected === null ? "All deliveries" : h("strong", {}, deliveries(expected)), " of ", data(name, { class: "strong" }), " that were refused",
       words.length ? [" with ", words] : "", since === null ? "" : ` since ${toMinute(since)}`, ":"),
+    narrowed && h("p", { class: "strong" }, "A release goes by route, reason and time alone: those that the list does not show now are tried as well."),
     h("ul", {}, h("li", {}, `Each is verified again as it was received, with the configuration in force now${loaded}.`),
       h("li", {}, "Those that verify are forwarded to ", upstream(name), " in the order in which they came."),
       h("li", {}, "Those that do not stay refused, and can be released later."),

@@ -288,10 +288,13 @@ export class List {
   }
 
   async releaseShown() {
-    const since = this.filter.since && /^\d+$/.test(this.filter.since) ? Number(this.filter.since) : null;
+    const { route, reason, since: from, ...narrower } = this.filter;
+    const since = from ? moment(from) : null;
     const refused = [...this.rows.values()].map(({ delivery }) => delivery).filter((delivery) => delivery.releasable);
     const oldest = since ?? (this.next === null ? Math.min(...refused.map((delivery) => delivery.time)) : null);
-    await releaseAll(this.filter.route, { reasons: this.filter.reason ? [this.filter.reason] : [], since: oldest, expected: this.next === null && this.filter.reason ? refused.length : null });
+    const narrowed = Object.keys(narrower).length > 0;
+    const expected = this.next === null && reason && !narrowed ? refused.length : null;
+    await releaseAll(route, { reasons: reason ? [reason] : [], since: narrowed ? since : oldest, expected, narrowed });
   }
 
   roving(target) {
@@ -322,6 +325,15 @@ export class List {
     const row = this.rows.get(id)?.element;
     return { newer: row?.previousElementSibling?.dataset.id ?? null, older: row?.nextElementSibling?.dataset.id ?? null };
   }
+}
+
+const SPAN = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A moment of the time filter: milliseconds, or so long ago. */
+function moment(text) {
+  const [, count, unit] = /^(\d+)([mhd]?)$/.exec(text) ?? [];
+  if (count === undefined) return null;
+  return unit ? Date.now() - Number(count) * SPAN[unit] : Number(count);
 }
 
 function reasons() {
