@@ -147,6 +147,12 @@ fn body(question: &Question<'_>) -> String {
     format!("{} bytes, {kind}{end}", body.len())
 }
 
+/// Whether it could be a date in words: RFC 3339 and RFC 2822 write no longer words than names of months and days.
+fn is_date_like(text: &str) -> bool {
+    let longest = text.split(|c: char| !c.is_ascii_alphabetic()).map(str::len).max().unwrap_or(0);
+    longest <= 4 && text.len() <= 40 && text.contains(':')
+}
+
 fn sent(question: &Question<'_>, form: &Alternative) -> Option<String> {
     let timestamp = form.timestamp.as_ref()?;
     let header = |name| question.head.headers.text(name);
@@ -167,7 +173,9 @@ fn sent(question: &Question<'_>, form: &Alternative) -> Option<String> {
     };
     let shown: String = text.chars().filter(|c| !c.is_control()).take(64).collect();
     let Some(sent) = seconds.and_then(crate::time::UnixTime::from_seconds) else {
-        return Some(format!("`{shown}`"));
+        // What is no time may be anything, a secret too that stands in the wrong place.
+        let in_words = matches!(timestamp.unit, TimeUnit::Rfc3339 | TimeUnit::Rfc2822);
+        return Some(if in_words && is_date_like(&shown) { format!("`{shown}`") } else { shape(text) });
     };
     let date = chrono::DateTime::from_timestamp(sent.seconds(), 0)
         .map_or_else(String::new, |date| format!(", {}", date.format("%Y-%m-%d %H:%M:%S UTC")));
@@ -181,6 +189,16 @@ fn sent(question: &Question<'_>, form: &Alternative) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_could_be_a_date_is_taken_for_one() {
+        for text in ["Sat, 21 Nov 2026 22:00:00 GMT", "2026-11-21T22:00:00.5Z", "2026-11-21 22:00:00+01:00"] {
+            assert!(is_date_like(text), "{text}");
+        }
+        for text in ["correct-horse-battery-staple", "sk_live_4242", "whsec_MfKQ9r8GKYqr:TwjU", ""] {
+            assert!(!is_date_like(text), "{text}");
+        }
+    }
 
     #[test]
     fn shapes_tell_lengths_and_no_values() {
